@@ -1,0 +1,1 @@
+"""Perennial keeps machine-learning models in production fresh on AWS."""

@@ -1,0 +1,71 @@
+"""Every S3 key, spelled once. ``m`` is always a model's name."""
+
+from __future__ import annotations
+
+
+def landing(m: str, name: str = "") -> str:
+    """What users and feedback bring; never modified."""
+    return f"{m}/landing/{name}"
+
+
+def dataset_blob(m: str, digest: str) -> str:
+    return f"{m}/datasets/blobs/sha256/{digest}"
+
+
+def datasets(m: str) -> str:
+    """Prefix under which each dataset version has its manifest."""
+    return f"{m}/datasets/"
+
+
+def dataset_manifest(m: str, dataset_id: str) -> str:
+    return f"{m}/datasets/{dataset_id}/manifest.json"
+
+
+def quarantine(m: str, digest: str) -> str:
+    """Refused rows of one landing file, named by that file's digest."""
+    return f"{m}/datasets/quarantine/{digest}.jsonl"
+
+
+def run_candidate(m: str, run: str, candidate: str) -> str:
+    """Outcome of training one candidate in one run."""
+    return f"{m}/runs/{run}/candidates/{candidate}.json"
+
+
+def run_step(m: str, run: str, step: str) -> str:
+    """Result of one step of one run, so that a retried step finds its own."""
+    return f"{m}/runs/{run}/steps/{step}.json"
+
+
+def registry_blob(m: str, digest: str) -> str:
+    return f"{m}/registry/blobs/sha256/{digest}"
+
+
+def versions(m: str) -> str:
+    return f"{m}/registry/versions/"
+
+
+def version_manifest(m: str, version: str) -> str:
+    return f"{m}/registry/versions/{version}/manifest.json"
+
+
+def log_entries(m: str) -> str:
+    return f"{m}/registry/log/"
+
+
+def log_entry(m: str, generation: int) -> str:
+    """The commit: creating this object is the state change."""
+    return f"{m}/registry/log/{generation:08d}.json"
+
+
+def intent(m: str, op_id: str) -> str:
+    """The generation at which an operation was first tried: bounds the search for its own commit."""
+    return f"{m}/registry/ops/{op_id}.json"
+
+
+def gate_decision(m: str, op_id: str) -> str:
+    """The gate's answer, kept whether it passed or failed."""
+    return f"{m}/registry/gates/{op_id}.json"
+
+
+def alias(m: str, name: str) -> str:
+    return f"{m}/registry/alias/{name}.json"

@@ -1,0 +1,194 @@
+"""What one record of a model is: a Pydantic model, its JSON Schema, and its row of float64.
+
+Everything is derived from the spec; nothing is declared twice. A record becomes a row of numbers
+in which a category is its position in the spec's ``values`` (-1: unseen), and NaN is missing. The
+Arrow side of the same encoding stands in ``perennial.datasets.arrow``, away from the serving path.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, create_model
+from pydantic.functional_validators import AfterValidator
+
+from perennial.errors import InvalidRecord
+from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
+
+UNKNOWN = -1.0
+MAX_TEXT = 500
+MAX_REASON = 300
+EPOCH = datetime(1970, 1, 1)
+DATE_PARTS = ("days", "month", "weekday", "hour")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the float64 matrix. ``name`` is the feature's, with ``.month`` and so on for date parts."""
+
+    name: str
+    feature: str
+    kind: Literal["number", "category", "date"]
+    values: tuple[str, ...] = ()
+    part: str = ""
+
+
+class RecordSchema:
+    """The records of one model: validation, JSON Schema and encoding."""
+
+    def __init__(self, spec: ModelSpec) -> None:
+        self.features: Mapping[str, Feature] = spec.features
+        self.columns = columns(spec)
+        self.record_type = _record_type(spec)
+        self._plan = tuple(
+            (f"f{i}", _codes(feature), isinstance(feature, DateFeature))
+            for i, feature in enumerate(spec.features.values())
+        )
+
+    def validate(self, value: object) -> BaseModel:
+        """Check one record already parsed from JSON. Raises InvalidRecord."""
+        try:
+            return self.record_type.model_validate(value)
+        except ValidationError as error:
+            raise InvalidRecord(problems(error)) from error
+
+    def validate_json(self, body: bytes) -> BaseModel:
+        """Check one record as JSON text. Raises InvalidRecord; broken JSON is a problem of the field ``body``."""
+        try:
+            return self.record_type.model_validate_json(body)
+        except ValidationError as error:
+            raise InvalidRecord(problems(error)) from error
+
+    def row(self, record: BaseModel) -> list[float]:
+        """A valid record as one row of the matrix, in the order of ``columns``."""
+        given = record.__dict__
+        row: list[float] = []
+        for name, codes, is_date in self._plan:
+            value = given[name]
+            if is_date:
+                row.extend(date_parts(value))
+            elif value is None:
+                row.append(math.nan)
+            elif codes is None:
+                row.append(value)
+            else:
+                row.append(codes.get(value, UNKNOWN))
+        return row
+
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of one record: draws the form and stands in the OpenAPI document."""
+        return self.record_type.model_json_schema(by_alias=True)
+
+
+def columns(spec: ModelSpec) -> tuple[Column, ...]:
+    """The columns of the float64 matrix a spec's records become, in order."""
+    found: list[Column] = []
+    for name, feature in spec.features.items():
+        if isinstance(feature, CategoryFeature):
+            found.append(Column(name, name, "category", feature.values))
+        elif isinstance(feature, DateFeature):
+            found += [Column(f"{name}.{part}", name, "date", part=part) for part in DATE_PARTS]
+        else:
+            found.append(Column(name, name, "number"))
+    return tuple(found)
+
+
+def date_parts(text: str | None) -> tuple[float, float, float, float]:
+    """Days since 1970 (UTC where an offset is given), month 1-12, weekday 0-6 from Monday, hour 0-23."""
+    if text is None:
+        return (math.nan,) * 4
+    moment = parse_date(text)
+    days = (moment - EPOCH).total_seconds() / 86400.0
+    return (days, float(moment.month), float(moment.weekday()), float(moment.hour))
+
+
+def parse_date(text: str) -> datetime:
+    """Read an ISO 8601 date or date-time as naive UTC. Raises ValueError."""
+    moment = datetime.fromisoformat(text)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def problems(error: ValidationError) -> tuple[tuple[str, str], ...]:
+    """Field and reason of each problem, without the input: what a client or a quarantine line is told."""
+    found = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in problem["loc"]) or "body"
+        reason = problem["msg"].removeprefix("Value error, ")
+        found.append((field[:MAX_TEXT], reason[:MAX_REASON]))
+    return tuple(found)
+
+
+def _codes(feature: Feature) -> dict[str, float] | None:
+    if isinstance(feature, CategoryFeature):
+        return {value: float(code) for code, value in enumerate(feature.values)}
+    return None
+
+
+def _record_type(spec: ModelSpec) -> type[BaseModel]:
+    """Fields are f0, f1 … behind the real names as aliases, since a column may be called anything."""
+    fields: dict[str, Any] = {}
+    for index, (name, feature) in enumerate(spec.features.items()):
+        default: Any = None if feature.missing else ...
+        kind = _type(feature)
+        fields[f"f{index}"] = (
+            kind | None if feature.missing else kind,
+            Field(
+                default,
+                alias=name,
+                title=feature.title or name,
+                description=feature.description,
+                json_schema_extra=_form_hints(feature),
+            ),
+        )
+    for role in ("id", "time"):
+        column = getattr(spec, role)
+        if column is not None and column not in spec.features:
+            kind = Annotated[StrictStr, Field(max_length=MAX_TEXT)] | Annotated[int, Field(strict=True)] | None
+            extra = {"x-perennial-role": role}
+            fields[f"{role}_"] = (kind, Field(None, alias=column, title=column, json_schema_extra=extra))
+    return create_model(spec.name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
+
+
+def _type(feature: Feature) -> Any:
+    match feature:
+        case NumberFeature():
+            return Annotated[
+                float,
+                Field(
+                    strict=True,
+                    allow_inf_nan=False,
+                    ge=feature.min,
+                    le=feature.max,
+                    multiple_of=1 if feature.integer else None,
+                ),
+            ]
+        case CategoryFeature(unknown="refuse"):
+            return Literal[feature.values]
+        case CategoryFeature():
+            return Annotated[StrictStr, Field(max_length=MAX_TEXT)]
+        case _:
+            return Annotated[StrictStr, Field(max_length=40), AfterValidator(_iso)]
+
+
+def _iso(text: str) -> str:
+    try:
+        parse_date(text)
+    except (ValueError, OverflowError):
+        raise ValueError("Input should be an ISO 8601 date such as 2026-11-21 or 2026-11-21T08:30") from None
+    return text
+
+
+def _form_hints(feature: Feature) -> dict[str, Any] | None:
+    match feature:
+        case CategoryFeature(unknown="encode"):
+            return {"examples": list(feature.values)}
+        case DateFeature():
+            return {"format": "date-time"}
+        case _:
+            return None
+
+

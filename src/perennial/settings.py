@@ -1,0 +1,80 @@
+"""Where Perennial works: read from the environment when first needed, never at import."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from perennial.errors import SettingsError
+
+STACK_FILE = Path(".local/stack.json")
+
+
+class Settings(BaseModel):
+    """Bucket, endpoint and addresses of one deployment.
+
+    ``aws_endpoint_url`` is None on AWS itself. ``refresh_seconds`` is the least time between two
+    looks at an alias by a server.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bucket: str = Field(min_length=3)
+    aws_endpoint_url: str | None = None
+    region: str = "us-east-1"
+    api_url: str | None = None
+    site_url: str | None = None
+    refresh_seconds: float = Field(default=15.0, ge=0)
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
+        """Read the environment; without ``PERENNIAL_BUCKET``, the ``.local/stack.json`` of a running local stack.
+
+        Raises:
+            SettingsError: neither names a bucket, or a value is malformed.
+        """
+        env = os.environ if env is None else env
+        values: dict[str, object] = {}
+        if not env.get("PERENNIAL_BUCKET"):
+            values = _local_stack(start or Path.cwd())
+        for field, name in _VARIABLES.items():
+            if env.get(name):
+                values[field] = env[name]
+        if "bucket" not in values:
+            raise SettingsError(
+                "No bucket is named.",
+                remedy="Set PERENNIAL_BUCKET (and AWS_ENDPOINT_URL for a local endpoint), or run `make up` first.",
+            )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = str(first["loc"][0]) if first["loc"] else "settings"
+            raise SettingsError(f"{_VARIABLES.get(field, field)}: {first['msg']}.") from error
+
+
+_VARIABLES = {
+    "bucket": "PERENNIAL_BUCKET",
+    "aws_endpoint_url": "AWS_ENDPOINT_URL",
+    "region": "AWS_REGION",
+    "api_url": "PERENNIAL_API_URL",
+    "site_url": "PERENNIAL_SITE_URL",
+    "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
+}
+
+
+def _local_stack(start: Path) -> dict[str, object]:
+    """What the nearest ``.local/stack.json`` at or above ``start`` says, or nothing."""
+    for folder in (start, *start.parents):
+        path = folder / STACK_FILE
+        if path.is_file():
+            try:
+                stack = json.loads(path.read_text())
+            except ValueError as error:
+                raise SettingsError(f"{path}: not JSON.", remedy="Run `make down`, then `make up`.") from error
+            return {key: stack[key] for key in ("bucket", "aws_endpoint_url", "api_url", "site_url") if key in stack}
+    return {}
