@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictStr, ValidationError, create_model
 from pydantic.functional_validators import AfterValidator
 
 from perennial.errors import InvalidRecord
@@ -148,7 +148,7 @@ def _record_type(spec: ModelSpec) -> type[BaseModel]:
         column = getattr(spec, role)
         if column is not None and column not in spec.features:
             kind = Annotated[StrictStr, Field(max_length=MAX_TEXT)] | Annotated[int, Field(strict=True)] | None
-            extra = {"x-perennial-role": role}
+            extra: dict[str, JsonValue] = {"x-perennial-role": role}
             fields[f"{role}_"] = (kind, Field(None, alias=column, title=column, json_schema_extra=extra))
     return create_model(spec.name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
 
@@ -182,7 +182,7 @@ def _iso(text: str) -> str:
     return text
 
 
-def _form_hints(feature: Feature) -> dict[str, Any] | None:
+def _form_hints(feature: Feature) -> dict[str, JsonValue] | None:
     match feature:
         case CategoryFeature(unknown="encode"):
             return {"examples": list(feature.values)}
@@ -190,5 +190,3 @@ def _form_hints(feature: Feature) -> dict[str, Any] | None:
             return {"format": "date-time"}
         case _:
             return None
-
-

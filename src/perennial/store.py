@@ -130,13 +130,13 @@ class Store:
         for meta in sorted(found, key=lambda meta: meta["path"]):
             yield Entry(key=meta["path"], size=meta["size"], etag=meta["e_tag"] or "")
 
-    def folders(self, prefix: str = "") -> list[str]:
+    def folders(self, prefix: str = "") -> tuple[str, ...]:
         """Names of the folders directly under ``prefix``, sorted."""
         try:
             prefixes = obstore.list_with_delimiter(self._raw, prefix or None)["common_prefixes"]
         except BaseError as error:
             raise _unavailable(prefix, error) from error
-        return sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in prefixes)
+        return tuple(sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in prefixes))
 
     def _get(self, key: str, etag: str | None) -> Blob | None:
         try:

@@ -97,7 +97,9 @@ class ModelManifest(_Frozen):
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
-            raise IntegrityError(f"The manifest of version {version} is malformed: {error.errors()[0]['msg']}.") from error
+            raise IntegrityError(
+                f"The manifest of version {version} is malformed: {error.errors()[0]['msg']}."
+            ) from error
 
 
 def version_of(manifest: bytes) -> str:
