@@ -122,6 +122,16 @@ class StoreUnavailable(PerennialError):
     exit_code = 10
 
 
+class DeployError(PerennialError):
+    """A stack could not be built, started, deployed or ended."""
+
+    exit_code = 11
+
+
+class StoreRefused(StoreUnavailable):
+    """S3 answered and refused: no permission, no such bucket, an illegal key. Trying again does not help."""
+
+
 class InvalidRecord(PerennialError):
     """A record does not fit the model's schema. Carries one ``FieldProblem`` a field, never the value."""
 

@@ -2,6 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def segment(text: str) -> str:
+    """Free text, such as an op_id, as one path segment: itself where that is safe, else named by its hash."""
+    if _SAFE.fullmatch(text) and not text.startswith("sha256-"):
+        return text
+    return f"sha256-{hashlib.sha256(text.encode()).hexdigest()}"
+
 
 def landing(m: str, name: str = "") -> str:
     """What users and feedback bring; never modified."""
@@ -36,6 +48,11 @@ def run_step(m: str, run: str, step: str) -> str:
     return f"{m}/runs/{run}/steps/{step}.json"
 
 
+def registry(m: str) -> str:
+    """Everything the registry holds of a model."""
+    return f"{m}/registry/"
+
+
 def registry_blob(m: str, digest: str) -> str:
     return f"{m}/registry/blobs/sha256/{digest}"
 
@@ -59,13 +76,22 @@ def log_entry(m: str, generation: int) -> str:
 
 def intent(m: str, op_id: str) -> str:
     """The generation at which an operation was first tried: bounds the search for its own commit."""
-    return f"{m}/registry/ops/{op_id}.json"
+    return f"{m}/registry/ops/{segment(op_id)}.json"
+
+
+def intents(m: str) -> str:
+    return f"{m}/registry/ops/"
 
 
 def gate_decision(m: str, op_id: str) -> str:
     """The gate's answer, kept whether it passed or failed."""
-    return f"{m}/registry/gates/{op_id}.json"
+    return f"{m}/registry/gates/{segment(op_id)}.json"
 
 
 def alias(m: str, name: str) -> str:
     return f"{m}/registry/alias/{name}.json"
+
+
+def outcome(m: str, input_digest: str) -> str:
+    """How training on one dataset version with one spec ended: says when there is nothing to do."""
+    return f"{m}/runs/outcomes/{input_digest}.json"

@@ -2,38 +2,50 @@
 
 Over ``obstore`` (Rust ``object_store``), whose in-process MemoryStore is the fake of the unit
 tests. A write whose outcome is unknown (lost answer, retried request, S3's 409) is settled by
-reading the key back: if it holds exactly our bytes, we wrote it.
+reading the key back: if it holds exactly our bytes, we wrote it. Two writers of the same bytes
+therefore both succeed; writers that must be told apart put something of their own into them.
 """
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-import obstore
-from obstore.exceptions import (
-    AlreadyExistsError as RawAlreadyExists,
-)
-from obstore.exceptions import (
-    BaseError,
-    NotModifiedError,
-    PreconditionError,
-)
-from obstore.exceptions import (
-    NotFoundError as RawNotFound,
-)
+from obstore.exceptions import NotModifiedError
 from obstore.store import MemoryStore, S3Store
 
-from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreUnavailable
+from perennial.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    NotFoundError,
+    SettingsError,
+    StoreRefused,
+    StoreUnavailable,
+)
+from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
 
 if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
+
     from perennial.settings import Settings
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
+DEADLINE_SECONDS = 60.0
+
+
+class Raw(Protocol):
+    """What is asked of an object store: obstore's own methods, and the seam where tests inject faults."""
+
+    def get(self, path: str, *, options: GetOptions | None = None) -> GetResult: ...
+    def head(self, path: str) -> ObjectMeta: ...
+    def list(self, prefix: str | None = None) -> Iterable[Sequence[ObjectMeta]]: ...
+    def list_with_delimiter(self, prefix: str | None = None) -> ListResult[Sequence[ObjectMeta]]: ...
+    def put(self, path: str, file: bytes, *, mode: PutMode, use_multipart: bool) -> PutResult: ...
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,19 @@ class Entry:
 
 
 class Store:
-    """One bucket. Every method raises :class:`StoreUnavailable` when S3 does not answer or refuses."""
+    """One bucket.
 
-    def __init__(self, raw: S3Store | MemoryStore) -> None:
+    Every method raises :class:`StoreUnavailable` when S3 does not answer, and its child
+    :class:`StoreRefused` when it refuses: no permission, no such bucket, an illegal key. ``sleep`` and
+    ``clock`` (seconds) serve the pauses between the attempts of a write.
+    """
+
+    def __init__(
+        self, raw: Raw, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._raw = raw
+        self._sleep = sleep
+        self._clock = clock
 
     def get(self, key: str) -> Blob:
         """Read an object. Raises NotFoundError."""
@@ -77,13 +98,14 @@ class Store:
             return None
 
     def exists(self, key: str) -> bool:
-        """Whether an object is there, without reading it."""
+        """Whether an object is there, without reading it. A missing bucket holds nothing, so False."""
         try:
-            obstore.head(self._raw, key)
-        except FileNotFoundError:
-            return False
-        except BaseError as error:
-            raise _unavailable(key, error) from error
+            self._raw.head(key)
+        except RAISED as error:
+            meaning = fault(key, error)
+            if isinstance(meaning, NotFoundError):
+                return False
+            raise meaning from error
         return True
 
     def put_new(self, key: str, data: bytes) -> str:
@@ -91,6 +113,7 @@ class Store:
 
         Raises:
             AlreadyExistsError: the key holds other bytes.
+            StoreUnavailable: the outcome is unknown; calling again is safe.
         """
 
         def settle() -> str | None:
@@ -104,16 +127,17 @@ class Store:
         return self._write(key, data, "create", settle)
 
     def put_if_match(self, key: str, data: bytes, etag: str) -> str:
-        """Replace an object that still has ``etag`` and return the new ETag.
+        """Replace an object that still has ``etag`` and return the new ETag. A key that holds ``data`` is a success.
 
         Raises:
-            ConflictError: someone else replaced it first.
+            ConflictError: someone else replaced it, before us or right after us.
             NotFoundError: it is gone.
+            StoreUnavailable: the outcome is unknown; calling again is safe.
         """
 
         def settle() -> str | None:
             found = self.get(key)
-            if found.data == data and found.etag != etag:
+            if found.data == data:
                 return found.etag
             if found.etag == etag:
                 return None
@@ -124,48 +148,55 @@ class Store:
     def list(self, prefix: str) -> Iterator[Entry]:
         """All objects under ``prefix`` (whole path segments), sorted by key."""
         try:
-            found = [meta for page in obstore.list(self._raw, prefix) for meta in page]
-        except BaseError as error:
-            raise _unavailable(prefix, error) from error
-        for meta in sorted(found, key=lambda meta: meta["path"]):
-            yield Entry(key=meta["path"], size=meta["size"], etag=meta["e_tag"] or "")
+            found = [meta for page in self._raw.list(prefix or None) for meta in page]
+        except RAISED as error:
+            raise fault(prefix, error) from error
+        found.sort(key=lambda meta: meta["path"])
+        return (Entry(key=meta["path"], size=meta["size"], etag=meta["e_tag"] or "") for meta in found)
 
     def folders(self, prefix: str = "") -> tuple[str, ...]:
         """Names of the folders directly under ``prefix``, sorted."""
         try:
-            prefixes = obstore.list_with_delimiter(self._raw, prefix or None)["common_prefixes"]
-        except BaseError as error:
-            raise _unavailable(prefix, error) from error
+            prefixes = self._raw.list_with_delimiter(prefix or None)["common_prefixes"]
+        except RAISED as error:
+            raise fault(prefix, error) from error
         return tuple(sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in prefixes))
 
     def _get(self, key: str, etag: str | None) -> Blob | None:
         try:
-            result = obstore.get(self._raw, key, options={"if_none_match": etag} if etag else None)
+            result = self._raw.get(key, options={"if_none_match": etag} if etag else None)
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
-        except FileNotFoundError as error:
-            raise NotFoundError(f"{key} does not exist.") from error
-        except BaseError as error:
-            raise _unavailable(key, error) from error
+        except RAISED as error:
+            raise fault(key, error) from error
 
-    def _write(self, key: str, data: bytes, mode: Any, settle: Callable[[], str | None]) -> str:
+    def _write(self, key: str, data: bytes, mode: PutMode, settle: Callable[[], str | None]) -> str:
         """Put under a condition; whatever does not plainly succeed is settled by reading back."""
+        deadline = self._clock() + DEADLINE_SECONDS
         last: Exception | None = None
         for attempt in range(ATTEMPTS):
+            if attempt:
+                self._sleep(PAUSE_SECONDS * 2 ** (attempt - 1))
+                if self._clock() > deadline:
+                    break
             try:
-                return obstore.put(self._raw, key, data, mode=mode, use_multipart=False)["e_tag"] or ""
-            except (RawAlreadyExists, PreconditionError, RawNotFound, FileNotFoundError) as error:
+                return self._raw.put(key, data, mode=mode, use_multipart=False)["e_tag"] or ""
+            except (*REFUSALS, FileNotFoundError, ValueError) as error:  # a put answers 404 only for want of a bucket
+                raise refused(key, error) from error
+            except RAISED as error:  # 409 and 412 too: they may tell of our own success, or of nothing landed
                 last = error
-            except BaseError as error:
-                last = error
-                if "403" in str(error) or "401" in str(error):
-                    raise _unavailable(key, error) from error
-            settled = settle()
+            try:
+                settled = settle()
+            except StoreRefused:
+                raise
+            except StoreUnavailable:
+                continue
             if settled is not None:
                 return settled
-            time.sleep(PAUSE_SECONDS * 2**attempt)
-        raise StoreUnavailable(f"{key}: no write succeeded in {ATTEMPTS} attempts.") from last
+        raise StoreUnavailable(
+            f"{key}: the outcome of a write is unknown: {reason(last)}", remedy="Repeat it: that is safe."
+        ) from last
 
 
 def memory_store() -> Store:
@@ -174,7 +205,11 @@ def memory_store() -> Store:
 
 
 def open_store(settings: Settings, *, client_timeout: float = 30.0) -> Store:
-    """The bucket of ``settings``, at its endpoint; credentials come from the usual AWS places."""
+    """The bucket of ``settings``, at its endpoint; credentials come from the usual AWS places.
+
+    Raises:
+        SettingsError: there are no credentials.
+    """
     options: dict[str, Any] = {
         "region": settings.region,
         "client_options": {"timeout": timedelta(seconds=client_timeout), "connect_timeout": timedelta(seconds=5)},
@@ -189,8 +224,6 @@ def open_store(settings: Settings, *, client_timeout: float = 30.0) -> Store:
 
 def _credentials() -> dict[str, Any]:
     """Static and container credentials are obstore's own affair; profiles and SSO need boto3's chain."""
-    import os
-
     own = ("AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE")
     if any(os.environ.get(name) for name in own):
         return {}
@@ -198,9 +231,10 @@ def _credentials() -> dict[str, Any]:
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:  # no boto3 here: obstore asks the instance metadata service
         return {}
-    return {"credential_provider": Boto3CredentialProvider()}
-
-
-def _unavailable(key: str, error: Exception) -> StoreUnavailable:
-    reason = str(error).split("\n", 1)[0][:300]
-    return StoreUnavailable(f"{key}: {reason}", remedy="Check the endpoint, the credentials and the bucket.")
+    try:
+        return {"credential_provider": Boto3CredentialProvider()}
+    except ValueError as error:
+        raise SettingsError(
+            "There are no AWS credentials.",
+            remedy="Set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret; for a local stack, see `perennial env`.",
+        ) from error
