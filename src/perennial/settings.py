@@ -56,7 +56,16 @@ class Settings(BaseModel):
             field = str(first["loc"][0]) if first["loc"] else "settings"
             raise SettingsError(f"{_VARIABLES.get(field, field)}: {first['msg']}.") from error
 
+    def exports(self) -> dict[str, str]:
+        """The environment variables that say the same, with the test credentials a local endpoint asks for."""
+        values = self.model_dump(exclude_none=True)
+        found = {name: str(values[field]) for field, name in _VARIABLES.items() if field in values}
+        if self.aws_endpoint_url:
+            found |= LOCAL_CREDENTIALS
+        return found
 
+
+LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 _VARIABLES = {
     "bucket": "PERENNIAL_BUCKET",
     "aws_endpoint_url": "AWS_ENDPOINT_URL",

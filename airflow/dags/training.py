@@ -1,0 +1,146 @@
+"""One training DAG for each model spec: snapshot, train candidates side by side, select, gate, promote.
+
+Specs are found in ``PERENNIAL_SPECS`` (files or folders, separated like PATH), by default the folder
+``specs`` beside this file. Wiring only: each task runs one step of ``perennial.jobs`` in a process of its own,
+in the interpreter ``PERENNIAL_PYTHON``. Every step may be cleared and repeated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, TriggerRule, dag, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from perennial.jobs import SpecFile, find_specs, run_step
+from perennial.spec import ModelSpec
+
+log = logging.getLogger(__name__)
+SPECS = os.environ.get("PERENNIAL_SPECS") or str(Path(__file__).parent / "specs")
+POLICY: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    "max_active_runs": 1,
+    "params": {"force": False},
+    "default_args": {
+        "owner": "perennial",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+    },
+}
+DOC = """### Training of `{name}`
+
+Turns what has landed into a dataset version, trains every candidate on it, and registers the best one.
+It becomes champion only if the gate passes it. Metric: `{metric}`. Spec: `{path}`.
+
+- **Nothing to do** when this dataset has been trained with this spec before; `force: true` trains all the same.
+- **Retry**: each step finds its own earlier result, so clearing any task is safe.
+- **A refused version** stays in the registry with the gate's reasons: `perennial versions {name}`.
+"""
+
+
+def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
+    """The DAG ``train_<model>`` of one spec."""
+    place = str(file.path.resolve())
+
+    @dag(
+        dag_id=f"train_{spec.name}",
+        schedule=spec.retrain.schedule,
+        tags=["perennial", "training", spec.name],
+        doc_md=DOC.format(name=spec.name, metric=spec.metric, path=file.path.name),
+        **POLICY,
+    )
+    def training() -> None:
+        @task
+        def snapshot(run_id: str = "", params: dict[str, Any] | None = None) -> dict[str, Any]:
+            return run_step("snapshot", place, run_id, force=bool((params or {}).get("force")))
+
+        @task.branch
+        def anything_to_do(found: dict[str, Any]) -> str:
+            return "train" if found["work"] else "nothing_to_do"
+
+        @task
+        def nothing_to_do() -> None:
+            """Ends the run: this dataset has been trained with this spec before."""
+
+        @task(map_index_template="{{ candidate }}")
+        def train(candidate: str, run_id: str = "") -> dict[str, Any]:
+            from airflow.sdk import get_current_context
+
+            get_current_context()["candidate"] = candidate  # type: ignore[typeddict-unknown-key]
+            return run_step("train", place, run_id, candidate=candidate)
+
+        @task
+        def select(run_id: str = "") -> dict[str, Any]:
+            return run_step("select", place, run_id)
+
+        @task
+        def register(run_id: str = "") -> dict[str, Any]:
+            return run_step("register", place, run_id)
+
+        @task
+        def gate(run_id: str = "") -> dict[str, Any]:
+            return run_step("gate", place, run_id)
+
+        @task.branch
+        def passed(decision: dict[str, Any]) -> str:
+            return "promote" if decision["passed"] else "rejected"
+
+        @task
+        def rejected(decision: dict[str, Any]) -> None:
+            """The champion stays; the reasons are in the log and in the registry."""
+            for reason in decision["reasons"]:
+                log.warning("%s", reason)
+
+        @task
+        def promote(run_id: str = "") -> dict[str, Any]:
+            return run_step("promote", place, run_id)
+
+        @task
+        def smoke(run_id: str = "") -> dict[str, Any]:
+            return run_step("smoke", place, run_id)
+
+        @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
+        def conclude(run_id: str = "") -> dict[str, Any]:
+            return run_step("conclude", place, run_id)
+
+        found = snapshot()
+        trained = train.expand(candidate=list(spec.candidates))
+        decision = gate()
+        anything_to_do(found) >> [nothing_to_do(), trained]
+        trained >> select() >> register() >> decision
+        verdict, end = passed(decision), conclude()
+        verdict >> promote() >> smoke() >> end
+        verdict >> rejected(decision) >> end
+
+    return training()
+
+
+def broken_spec_dag(file: SpecFile) -> DAG:
+    """A DAG that shows, and fails with, the mistake in a spec: one bad file must not hide the other models."""
+
+    @dag(
+        dag_id=f"broken_{file.path.parent.name}",
+        schedule=None,
+        tags=["perennial", "broken-spec"],
+        doc_md=f"### This spec cannot be used\n\n```\n{file.error}\n```",
+        **POLICY,
+    )
+    def broken() -> None:
+        @task(retries=0)
+        def mend_the_spec() -> None:
+            raise AirflowFailException(file.error)
+
+        mend_the_spec()
+
+    return broken()
+
+
+for found in find_specs(SPECS):
+    made = training_dag(found, found.spec) if found.spec else broken_spec_dag(found)
+    globals()[made.dag_id] = made

@@ -1,0 +1,29 @@
+"""The ``perennial`` command: each command parses, calls one function, and prints the result."""
+
+from __future__ import annotations
+
+import typer
+
+from perennial.cli import cycle, data, doctor, environment, predict, registry
+from perennial.cli.output import guarded
+
+EPILOG = (
+    "Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 spec; 4 data; 5 not found; 6 conflict; "
+    "7 integrity; 8 training or export; 9 not promoted; 10 S3 unavailable."
+)
+
+app = typer.Typer(
+    name="perennial",
+    help="Keeps machine-learning models in production fresh.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for commands in (data, cycle, registry, predict, doctor, environment):
+    commands.register(app)
+
+
+def main() -> None:
+    """Entry point: expected errors become one line and their exit code."""
+    guarded(app)

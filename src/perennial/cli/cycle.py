@@ -1,0 +1,37 @@
+"""``cycle`` runs the whole loop once, without Airflow."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from perennial.cli.output import Json, progress, show
+from perennial.errors import PromotionRefused
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(cycle)
+
+
+def cycle(
+    spec: Annotated[Path, typer.Argument(help="The model's model.yaml.")],
+    run: Annotated[str | None, typer.Option(help="Id of the run; repeat it to resume one that was cut off.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Train even where there is nothing new.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Snapshot, train, select, register, gate, promote and smoke-test one model."""
+    from perennial.jobs.cycle import run_cycle
+    from perennial.jobs.workspace import open_workspace
+
+    run = run or f"cycle-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
+    workspace = open_workspace(spec, run, progress=progress, now=lambda: datetime.now(UTC), force=force)
+    outcome = run_cycle(workspace)
+    show(outcome, as_json, outcome.summary)
+    if outcome.version and not outcome.promoted:
+        raise PromotionRefused(
+            f"Version {outcome.version} was not promoted: {'; '.join(outcome.reasons)}.",
+            remedy="The champion, if there is one, keeps serving.",
+        )

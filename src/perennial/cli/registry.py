@@ -1,0 +1,124 @@
+"""``models``, ``versions``, ``log``, ``promote`` and ``rollback``: the registry from the command line."""
+
+from __future__ import annotations
+
+import getpass
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from perennial.cli.output import Json, show, show_table
+from perennial.errors import NotFoundError
+from perennial.registry.registry import Registry
+from perennial.settings import Settings
+from perennial.store import open_store
+
+Model = Annotated[str, typer.Argument(help="Name of the model.")]
+Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]
+OpId = Annotated[str | None, typer.Option("--op-id", help="Id of the operation: a retry with the same id acts once.")]
+
+
+def register(app: typer.Typer) -> None:
+    for command in (models, versions, log, promote, rollback):
+        app.command()(command)
+
+
+def models(as_json: Json = False) -> None:
+    """All models with their champions."""
+    registry = _registry()
+    rows = []
+    for name in registry.models():
+        head = registry.head(name)
+        rows.append(
+            {
+                "model": name,
+                "champion": head.version if head else None,
+                "generation": head.generation if head else 0,
+                "since": head.time.isoformat() if head else None,
+            }
+        )
+    show_table(rows, ("model", "champion", "generation", "since"), as_json, "No model yet: run `perennial cycle model.yaml`.")
+
+
+def versions(model: Model, as_json: Json = False) -> None:
+    """All versions of a model: what they came from, what they reached, which one serves."""
+    registry = _registry()
+    head = registry.head(model)
+    rows = []
+    for version in _some(registry, model):
+        manifest = registry.manifest(model, version)
+        metric = manifest.metrics[manifest.spec.metric]
+        rows.append(
+            {
+                "version": version,
+                "champion": "*" if head and head.version == version else "",
+                "candidate": manifest.candidate,
+                "metric": f"{manifest.spec.metric} {metric.value:.4f}",
+                "dataset": manifest.dataset[:12],
+                "run": manifest.run,
+                "code": manifest.code[:19],
+            }
+        )
+    show_table(rows, ("version", "champion", "candidate", "metric", "dataset", "run", "code"), as_json, "No versions.")
+
+
+def log(model: Model, as_json: Json = False) -> None:
+    """Every promotion and rollback of a model, oldest first."""
+    registry = _registry()
+    entries = registry.log(model)
+    if not entries:
+        _some(registry, model)
+    rows = [entry.model_dump(mode="json") for entry in entries]
+    columns = ("generation", "kind", "version", "previous", "time", "actor", "reason")
+    show_table(rows, columns, as_json, "Nothing has been promoted yet.")
+
+
+def promote(
+    model: Model,
+    version: Annotated[str, typer.Argument(help="The version to serve.")],
+    reason: Reason = "by hand",
+    op_id: OpId = None,
+    as_json: Json = False,
+) -> None:
+    """Make a version champion by hand, past the gate; the log says who and why."""
+    entry = _registry().promote(
+        model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
+    )
+    show(entry, as_json, lambda: f"{model} serves version {entry.version} (generation {entry.generation}).")
+
+
+def rollback(
+    model: Model,
+    to: Annotated[str | None, typer.Option(help="A former champion; by default the one before.")] = None,
+    reason: Reason = "by hand",
+    op_id: OpId = None,
+    as_json: Json = False,
+) -> None:
+    """Go back to a former champion."""
+    entry = _registry().rollback(
+        model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC), to=to
+    )
+    show(entry, as_json, lambda: f"{model} is back on version {entry.version} (generation {entry.generation}).")
+
+
+def _registry() -> Registry:
+    return Registry(open_store(Settings.load()))
+
+
+def _some(registry: Registry, model: str) -> list[str]:
+    """The model's versions. Raises NotFoundError where the model is unknown."""
+    found = registry.versions(model)
+    if not found:
+        raise NotFoundError(
+            f"Model {model} has no versions.", remedy=f"Known models: {', '.join(registry.models()) or 'none'}."
+        )
+    return list(found)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown user"

@@ -1,0 +1,45 @@
+"""``python -m perennial.jobs STEP --spec model.yaml --run ID [--candidate NAME] [--force] [--result FILE]``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from perennial.errors import PerennialError
+from perennial.jobs.steps import STEPS, perform
+from perennial.jobs.workspace import open_workspace
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m perennial.jobs", description="Run one step of the loop.")
+    parser.add_argument("step", choices=sorted(STEPS))
+    parser.add_argument("--spec", type=Path, required=True)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--candidate", help="for the step train")
+    parser.add_argument("--force", action="store_true")
+    parser.add_argument("--result", type=Path, help="where to write the result as JSON; standard output by default")
+    given = parser.parse_args()
+    try:
+        workspace = open_workspace(
+            given.spec, given.run, force=given.force, now=lambda: datetime.now(UTC), progress=_say
+        )
+        result = perform(given.step, workspace, given.candidate).model_dump_json()
+    except PerennialError as error:
+        _say(str(error))
+        return error.exit_code
+    if given.result:
+        given.result.write_text(result)
+    else:
+        sys.stdout.write(result + "\n")
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

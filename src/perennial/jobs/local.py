@@ -1,0 +1,85 @@
+"""Run one step in a process of its own, in the environment that holds the training libraries.
+
+The scheduler's environment needs none of them; ``PERENNIAL_PYTHON`` names the interpreter that has
+them (this one by default). The step's progress reaches the caller line by line, its result as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from perennial.errors import PerennialError
+
+log = logging.getLogger(__name__)
+
+
+class JobFailed(PerennialError):
+    """A step's process ended with an error. Carries its exit code."""
+
+    def __init__(self, step: str, exit_code: int, reason: str) -> None:
+        super().__init__(f"Step {step} failed with exit code {exit_code}: {reason}")
+        self.exit_code = exit_code
+
+
+def run_step(step: str, spec: str, run: str, **arguments: str | bool | None) -> dict[str, Any]:
+    """Run ``step`` for the spec file ``spec`` in run ``run`` and return its result.
+
+    Args:
+        step: a name of ``perennial.jobs.steps.STEPS``.
+        spec: path of a ``model.yaml``.
+        run: id of the run; the same run and step always give the same result.
+        arguments: what the step takes besides, as options of ``python -m perennial.jobs``.
+
+    Raises:
+        JobFailed: the process ended with an error; its last line is the reason.
+    """
+    python = os.environ.get("PERENNIAL_PYTHON") or sys.executable
+    with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
+        result = Path(folder, "result.json")
+        command = [python, "-m", "perennial.jobs", step, "--spec", spec, "--run", run, "--result", str(result)]
+        for name, value in arguments.items():
+            if value is True:
+                command.append(f"--{name}")
+            elif value not in (None, False):
+                command += [f"--{name}", str(value)]
+        last = _follow(command)
+        if last.code != 0:
+            raise JobFailed(step, last.code, last.line)
+        loaded: dict[str, Any] = json.loads(result.read_text())
+        return loaded
+
+
+class _Ended:
+    def __init__(self, code: int, line: str) -> None:
+        self.code, self.line = code, line
+
+
+def _follow(command: list[str]) -> _Ended:
+    """Run a command, passing each line on to the log; its process never outlives ours."""
+    line = "no output"
+    with subprocess.Popen(  # noqa: S603 - our own module, no shell
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
+    ) as process:
+        try:
+            assert process.stdout is not None
+            for raw in process.stdout:
+                if text := raw.rstrip():
+                    line = text
+                    log.info("%s", text)
+            return _Ended(process.wait(), line)
+        except BaseException:
+            process.kill()
+            raise
+
+
+def _environment() -> dict[str, str]:
+    """The caller's environment, less what would make the job's interpreter look into the caller's packages."""
+    dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
+    return {name: value for name, value in os.environ.items() if name not in dropped}

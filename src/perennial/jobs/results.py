@@ -1,0 +1,98 @@
+"""What each step returns: small, frozen, and JSON, so that it fits an Airflow XCom and a retry can read it back."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class StepResult(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SnapshotResult(StepResult):
+    """The dataset version a run works on. ``work`` is why it should train, None where there is nothing to do."""
+
+    dataset: str
+    new: bool
+    train_rows: int
+    holdout_rows: int
+    refused: int
+    duplicates: int
+    work: str | None
+
+
+class TrainResult(StepResult):
+    """One candidate: its cross-validated score, or why it was refused."""
+
+    candidate: str
+    score: float | None = None
+    refused: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def summary(self, metric: str) -> str:
+        """One line for people."""
+        return f"refused: {self.refused}" if self.score is None else f"{metric} {self.score:.4f} in cross-validation"
+
+
+class SelectResult(StepResult):
+    """The best candidate by cross-validation on the training part."""
+
+    candidate: str
+    score: float
+
+
+class RegisterResult(StepResult):
+    """The version the run registered, with its holdout metrics."""
+
+    version: str
+    candidate: str
+    metrics: dict[str, float]
+
+
+class GateResult(StepResult):
+    """The gate's answer; ``reasons`` holds one sentence a rule."""
+
+    version: str
+    passed: bool
+    reasons: tuple[str, ...]
+
+
+class PromoteResult(StepResult):
+    """The commit that made the version champion."""
+
+    version: str
+    generation: int
+    previous: str | None
+
+
+class SmokeResult(StepResult):
+    """A holdout row asked of the champion: by ``endpoint`` when an API is known, else in this process."""
+
+    version: str
+    endpoint: str | None
+    prediction: str | float
+
+
+class OutcomeResult(StepResult):
+    """How a run ended. ``trained`` is False where there was nothing to do; ``version`` is what it registered."""
+
+    model: str
+    run: str
+    dataset: str
+    trained: bool
+    version: str | None = None
+    candidate: str | None = None
+    metrics: dict[str, float] = {}
+    promoted: bool = False
+    generation: int | None = None
+    reasons: tuple[str, ...] = ()
+
+    def summary(self) -> str:
+        """A few lines for people."""
+        lines = [f"model      {self.model}", f"run        {self.run}", f"dataset    {self.dataset}"]
+        if not self.trained:
+            return "\n".join([*lines, "nothing to do"])
+        lines.append(f"version    {self.version} ({self.candidate})")
+        lines += [f"  {name} {value:.4f}" for name, value in self.metrics.items()]
+        verdict = f"promoted, generation {self.generation}" if self.promoted else "not promoted"
+        return "\n".join([*lines, f"gate       {verdict}"])
