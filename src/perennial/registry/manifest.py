@@ -10,8 +10,8 @@ import hashlib
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from perennial.errors import IntegrityError
-from perennial.spec import ModelSpec, canonical
+from perennial.errors import IntegrityError, NotFoundError
+from perennial.spec import NAME, ModelSpec, canonical
 
 MODEL_FILE = "model.onnx"
 VERSION_LENGTH = 16
@@ -104,3 +104,15 @@ class ModelManifest(_Frozen):
 
 def version_of(manifest: bytes) -> str:
     return hashlib.sha256(manifest).hexdigest()[:VERSION_LENGTH]
+
+
+def is_model_name(text: str) -> bool:
+    """Whether a model could be called so; anything else may not become part of a key."""
+    return NAME.fullmatch(text) is not None
+
+
+def model_name(text: str) -> str:
+    """A model's name as it came from outside. Raises NotFoundError for what can be none."""
+    if not is_model_name(text):
+        raise NotFoundError(f"There is no model {text[:40]!r}.", remedy="`perennial models` lists what there is.")
+    return text

@@ -1,0 +1,163 @@
+"""Publish, promote, roll back: the state of a model is what its log says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from perennial import keys
+from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, PromotionRefused
+from perennial.registry.log import Intent, LogEntry, ModelLog, next_entry
+from perennial.registry.manifest import MODEL_FILE, ModelManifest, is_model_name, model_name
+from perennial.registry.verify import damages, matches, read_file, read_manifest
+from perennial.store import Store
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+
+
+def models(store: Store) -> list[str]:
+    """Names of all models that have a published version, sorted."""
+    names = (name for name in store.folders() if is_model_name(name))
+    return [name for name in names if store.folders(keys.versions(name))]
+
+
+class Registry:
+    """Versions, log and champion of every model in one bucket.
+
+    Any process may die at any instruction: repeating an operation with the same ``op_id`` finishes it, or
+    finds it done, and never does it twice. Every method raises StoreUnavailable when S3 does not answer,
+    IntegrityError when what is stored was tampered with, and NotFoundError for a name that is none.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def publish(self, manifest: ModelManifest, files: Mapping[str, bytes]) -> str:
+        """Store a version: files first, manifest last. Returns its version; publishing it again changes nothing.
+
+        Raises:
+            IntegrityError: ``files`` are not those the manifest names, or an object of that digest holds other bytes.
+        """
+        _check_files(manifest, files)
+        try:
+            for name, data in files.items():
+                self.store.put_new(keys.registry_blob(manifest.model, manifest.files[name].digest), data)
+            self.store.put_new(keys.version_manifest(manifest.model, manifest.version), manifest.to_bytes())
+        except AlreadyExistsError as error:
+            raise IntegrityError(
+                f"Version {manifest.version} of {manifest.model} cannot be stored: {error.message}",
+                remedy="That object was tampered with; remove it.",
+            ) from error
+        return manifest.version
+
+    def manifest(self, model: str, version: str) -> ModelManifest:
+        """The verified manifest of a version. Raises NotFoundError."""
+        return read_manifest(self.store, model, version)
+
+    def file(self, manifest: ModelManifest, name: str) -> bytes:
+        """One verified file of a version. Raises NotFoundError."""
+        return read_file(self.store, manifest, name)
+
+    def versions(self, model: str) -> list[str]:
+        """Every published version, sorted by name; the log tells their order in production."""
+        return list(self.store.folders(keys.versions(model_name(model))))
+
+    def head(self, model: str) -> LogEntry | None:
+        """The newest log entry, whose version is the champion; None before the first promotion."""
+        return ModelLog(self.store, model).newest()
+
+    def log(self, model: str, last: int | None = None) -> list[LogEntry]:
+        """The log, oldest entry first; only the ``last`` entries where given."""
+        log = ModelLog(self.store, model)
+        newest = log.newest()
+        if newest is None:
+            return []
+        first = 1 if last is None else max(1, newest.generation - last + 1)
+        return [log.entry(generation) for generation in range(first, newest.generation)] + [newest]
+
+    def promote(self, model: str, version: str, *, op_id: str, actor: str, reason: str, now: datetime) -> LogEntry:
+        """Make ``version`` the champion. Returns the entry that did so.
+
+        Promoting the champion changes nothing and returns the entry that made it so.
+
+        Raises:
+            PromotionRefused: the version is not published, or does not verify.
+            AlreadyExistsError: ``op_id`` was used for something else.
+        """
+        log = ModelLog(self.store, model)
+        intent = log.intend(op_id, "promotion", version)
+
+        def propose(newest: LogEntry | None) -> LogEntry:
+            return next_entry(newest, intent, version, actor=actor, reason=reason, now=now)
+
+        return self._commit(log, intent, version, propose)
+
+    def rollback(
+        self, model: str, *, op_id: str, actor: str, reason: str, now: datetime, to: str | None = None
+    ) -> LogEntry:
+        """Make a former champion the champion again: ``to``, or the one promoted before the present one.
+
+        Repeated rollbacks go ever further back, never to and fro. Without ``to``, the choice is made once,
+        when the operation is first tried.
+
+        Raises:
+            PromotionRefused: there is no champion before, ``to`` never was one, or it does not verify.
+            ConflictError: without ``to``, another champion was promoted meanwhile.
+            AlreadyExistsError: ``op_id`` was used for something else.
+        """
+        log = ModelLog(self.store, model)
+        intent = log.intend(op_id, "rollback", to)
+        before = log.before(intent) if to is None else None
+
+        def propose(newest: LogEntry | None) -> LogEntry:
+            former = log.former(str(to), newest) if before is None else before
+            if to is None and newest and newest.generation != intent.generation:
+                raise ConflictError(
+                    f"{model}: {newest.version} was promoted meanwhile (generation {newest.generation}).",
+                    remedy="Look at the log and, if still wanted, roll back again.",
+                )
+            restores = log.promoted(former).generation
+            return next_entry(newest, intent, former.version, actor=actor, reason=reason, now=now, restores=restores)
+
+        return self._commit(log, intent, before.version if before else str(to), propose)
+
+    def _commit(
+        self, log: ModelLog, intent: Intent, version: str, propose: Callable[[LogEntry | None], LogEntry]
+    ) -> LogEntry:
+        """Walk the log from where the operation was first tried; settle on what did it, or append at the end."""
+        newest = log.entry(intent.generation) if intent.generation else None
+        settled = newest if newest and newest.version == version else None
+        while settled is None:
+            following = log.find(newest.generation + 1 if newest else 1)
+            if following is None:
+                entry = propose(newest)
+                self._refuse_damaged(log.model, version)
+                try:
+                    log.append(entry)
+                    settled = entry
+                except AlreadyExistsError:  # another process took that generation, perhaps with this very operation
+                    continue
+            elif following.op_id == intent.op_id or following.version == version:
+                settled = following
+            else:
+                newest = following
+        log.advance_alias(log.newest_after(settled))
+        return settled
+
+    def _refuse_damaged(self, model: str, version: str) -> None:
+        for damage in damages(self.store, model, version):
+            raise PromotionRefused(
+                f"{version} may not serve: {damage.message}", remedy="Publish it, or choose another version."
+            ) from damage
+
+
+def _check_files(manifest: ModelManifest, files: Mapping[str, bytes]) -> None:
+    if set(files) != set(manifest.files) or MODEL_FILE not in files:
+        odd = sorted({MODEL_FILE, *manifest.files} ^ set(files))
+        raise IntegrityError(f"Files and manifest of {manifest.model} disagree on {', '.join(odd)}.")
+    for name, data in files.items():
+        if not _FILE_NAME.fullmatch(name):
+            raise IntegrityError(f"{name!r} is no file name.", remedy="Use letters, digits, '.', '_', '-' and '/'.")
+        if not matches(data, manifest.files[name]):
+            raise IntegrityError(f"{name} of {manifest.model} does not match the digest in the manifest.")
