@@ -1,0 +1,184 @@
+"""Build the folder that a Lambda runs: the locked serving packages and only the serving part of Perennial."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from perennial.deploy import tree
+from perennial.deploy.lock import only_one
+from perennial.errors import DeployError
+
+Target = Literal["local", "cloud"]
+
+ROOT = Path(__file__).resolve().parents[3]
+LOCK = Path("requirements/serve.txt")
+SOURCES = (
+    "lambdas/api",
+    "src/perennial/__init__.py",
+    "src/perennial/errors.py",
+    "src/perennial/keys.py",
+    "src/perennial/records.py",
+    "src/perennial/registry",
+    "src/perennial/serving",
+    "src/perennial/settings.py",
+    "src/perennial/spec.py",
+    "src/perennial/store.py",
+)
+CLOUD_PYTHON = "3.13"
+CLOUD_PLATFORM = "aarch64-manylinux_2_28"
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A built folder. ``digest`` names its inputs; ``compiled`` says whether it carries ``.pyc`` for its Python."""
+
+    folder: Path
+    digest: str
+    megabytes: float
+    compiled: bool
+
+
+def build_api_package(target: Target, out: Path, *, python: Path, root: Path = ROOT) -> Package:
+    """Build the API's package at ``out``, or find it there from the same inputs.
+
+    ``python`` is the interpreter that will run a ``local`` package; for ``cloud`` (Lambda's Python
+    3.13 on arm64) any Python 3.13 on this machine compiles it, and without one it ships uncompiled.
+
+    Raises:
+        DeployError: a wheel is missing, or the result is too large or holds what must not ship.
+    """
+    with only_one(out.with_name(out.name + ".lock")):
+        return _build(target, out, python, root)
+
+
+def _build(target: Target, out: Path, python: Path, root: Path) -> Package:
+    compiler = python if target == "local" else _cloud_compiler()
+    digest = _digest(root, target, compiler)
+    stamp = out.with_name(out.name + ".json")
+    found = _stamped(stamp, out, digest)
+    if found:
+        return found
+    building = out.with_name(out.name + ".building")
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    _install(root, target, building, python)
+    tree.strip(building)
+    for source in SOURCES:
+        _copy(root, source, building)
+    if compiler:
+        tree.compile_tree(building, compiler)
+    if target == "local":
+        tree.prove(building, python)
+    size = tree.check(building)
+    stamp.unlink(missing_ok=True)
+    shutil.rmtree(out, ignore_errors=True)
+    building.rename(out)
+    package = Package(out, digest, round(size, 1), compiler is not None)
+    stamp.write_text(json.dumps({"digest": digest, "megabytes": package.megabytes, "compiled": package.compiled}))
+    return package
+
+
+def zip_package(package: Package, path: Path) -> Path:
+    """The package as a zip that is the same bytes for the same content. Stored, not deflated: unpacking is what costs."""
+    partial = path.with_name(path.name + ".partial")
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(package.folder.rglob("*")):
+            if file.is_file():
+                info = zipfile.ZipInfo(file.relative_to(package.folder).as_posix(), _EPOCH)
+                info.external_attr = 0o755 << 16 if os.access(file, os.X_OK) else 0o644 << 16
+                archive.writestr(info, file.read_bytes())
+    partial.replace(path)
+    return path
+
+
+def uv() -> str:
+    """The uv that `make setup` put under the repository, else the machine's own.
+
+    Raises:
+        DeployError: there is none.
+    """
+    own = ROOT / ".local/uv/bin/uv"
+    found = str(own) if own.is_file() else shutil.which("uv")
+    if not found:
+        raise DeployError("uv is not installed.", remedy="Run `make setup`.")
+    return found
+
+
+def _install(root: Path, target: Target, out: Path, python: Path) -> None:
+    platform = (
+        ["--python", str(python)]
+        if target == "local"
+        else ["--python-platform", CLOUD_PLATFORM, "--python-version", CLOUD_PYTHON]
+    )
+    result = subprocess.run(  # noqa: S603
+        [uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
+         "--link-mode", "copy", "--target", str(out), *platform, "-r", str(root / LOCK)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if result.returncode != 0:
+        raise DeployError(
+            f"{LOCK}: {' '.join(result.stderr.split())[:400]}", remedy="Run `make lock`, or check the network."
+        )
+
+
+def _cloud_compiler() -> Path | None:
+    """Some Python 3.13 of this machine: bytecode is the same on every processor."""
+    result = subprocess.run(  # noqa: S603
+        [uv(), "python", "find", "--no-python-downloads", CLOUD_PYTHON], capture_output=True, text=True, check=False
+    )
+    if result.returncode == 0:
+        return Path(result.stdout.strip())
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    return next(iter(sorted(pyenv.glob(f"versions/{CLOUD_PYTHON}.*/bin/python"))), None)
+
+
+def _copy(root: Path, source: str, building: Path) -> None:
+    origin = root / source
+    target = building / source.removeprefix("src/")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if origin.is_dir():
+        shutil.copytree(origin, target, ignore=shutil.ignore_patterns("__pycache__", "*.md"))
+    else:
+        shutil.copyfile(origin, target)
+
+
+def _digest(root: Path, target: Target, compiler: Path | None) -> str:
+    """SHA-256 over everything the package depends on."""
+    version = _version(compiler) if compiler else "uncompiled"
+    hasher = hashlib.sha256(f"{target} {version} {sys.platform}".encode())
+    own = (Path(__file__), Path(tree.__file__))
+    sources = [path for source in SOURCES for path in _files(root / source)]
+    for path in (root / LOCK, *own, *sources):
+        hasher.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    return hasher.hexdigest()
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+    return [path]
+
+
+def _version(python: Path) -> str:
+    code = "import sys; print(sys.implementation.cache_tag, sys.version_info[:3], __import__('platform').machine())"
+    return subprocess.run([str(python), "-I", "-c", code], capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+
+def _stamped(stamp: Path, out: Path, digest: str) -> Package | None:
+    """What an earlier build left at ``out``, if its inputs were the same."""
+    try:
+        values = json.loads(stamp.read_text())
+        same = values["digest"] == digest and out.is_dir()
+        return Package(out, digest, float(values["megabytes"]), bool(values["compiled"])) if same else None
+    except (OSError, ValueError, KeyError):
+        return None

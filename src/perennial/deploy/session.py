@@ -1,0 +1,168 @@
+"""The stack that `make up` leaves for other commands: recorded in ``.local/stack.json``, ended by `make down`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from perennial.deploy.lock import only_one
+from perennial.deploy.ministack import MiniStack, answers, end_group
+from perennial.deploy.package import ROOT
+from perennial.deploy.stack import Aws
+from perennial.deploy.up import LocalStack, Progress, bring_up, embedded
+from perennial.errors import DeployError
+from perennial.settings import STACK_FILE
+
+FOLDER = Path(".local/stack")
+LOCK = Path(".local/stack.lock")
+
+
+@dataclass(frozen=True)
+class Session:
+    """What ``.local/stack.json`` says. ``pid`` and ``token`` are None for an emulator that is not ours to end."""
+
+    stack: LocalStack
+    pid: int | None
+    token: str | None
+
+    def alive(self) -> bool:
+        """Whether the stack still runs; never fooled by a process id or a port that was given to someone else."""
+        return self.token is None or answers(self.stack.endpoint_url, self.token)
+
+
+def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
+    """Start a stack and record it; stay until interrupted, unless ``detach``.
+
+    With ``AWS_ENDPOINT_URL`` set, deploys to that emulator instead of starting one.
+    """
+    with only_one(root / LOCK):
+        found = read(root)
+        if found and found.alive():
+            progress("A stack is running already; `make down` ends it.")
+            _describe(found.stack, progress)
+            return
+        endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
+        if endpoint_url:
+            stack = bring_up(_elsewhere(endpoint_url), progress=progress)
+            _write(root, Session(stack, None, None))
+            _describe(stack, progress)
+            return
+        emulator = MiniStack(root / FOLDER, detached=detach).start()
+        try:
+            progress(f"Started the local AWS at {emulator.endpoint_url}")
+            stack = bring_up(embedded(emulator.endpoint_url), python=emulator.python, progress=progress)
+            _write(root, Session(stack, emulator.pid, emulator.token))
+        except BaseException:
+            emulator.stop()
+            raise
+    _describe(stack, progress)
+    if detach:
+        progress("It keeps running; `make down` ends it.")
+        return
+    progress("Ctrl-C ends it.")
+    try:
+        _wait_for_end(emulator)
+    finally:
+        emulator.stop()
+        _forget(root, emulator.token)
+        progress("Ended; nothing is left running.")
+
+
+def down(*, progress: Progress, root: Path = ROOT) -> None:
+    """End the recorded stack, and only it."""
+    with only_one(root / LOCK):
+        found = read(root)
+        if found is None:
+            progress("No stack is recorded; nothing to end.")
+            return
+        if found.pid is not None and found.token is not None and (found.alive() or _owns(found.pid, found.token)):
+            end_group(found.pid)
+            progress(f"Ended the stack at {found.stack.endpoint_url}.")
+        else:
+            progress("The recorded stack no longer runs, or is not ours to end; forgot it.")
+        shutil.rmtree(root / FOLDER / "tmp", ignore_errors=True)
+        (root / STACK_FILE).unlink(missing_ok=True)
+
+
+def read(root: Path = ROOT) -> Session | None:
+    """The recorded session, or None.
+
+    Raises:
+        DeployError: the record is damaged.
+    """
+    path = root / STACK_FILE
+    try:
+        values: dict[str, Any] = json.loads(path.read_text())
+        values["endpoint_url"] = values.pop("aws_endpoint_url")
+        pid, token = values.pop("pid"), values.pop("token")
+        return Session(LocalStack(**values), pid, token)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DeployError(f"{path}: damaged.", remedy="Remove it, and run `make up`.") from error
+
+
+def _write(root: Path, session: Session) -> None:
+    values = {"aws_endpoint_url": session.stack.endpoint_url} | {
+        name: value for name, value in vars(session.stack).items() if name != "endpoint_url"
+    }
+    path = root / STACK_FILE
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values | {"pid": session.pid, "token": session.token}, indent=1) + "\n")
+    partial.replace(path)
+
+
+def _forget(root: Path, token: str) -> None:
+    with suppress(DeployError):
+        found = read(root)
+        if found and found.token == token:
+            (root / STACK_FILE).unlink(missing_ok=True)
+
+
+def _elsewhere(endpoint_url: str) -> Aws:
+    """An emulator someone else runs; credentials come from the environment."""
+    return Aws(
+        endpoint_url.rstrip("/"),
+        os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+        os.environ.get("AWS_ACCESS_KEY_ID", "test"),
+        os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
+    )
+
+
+def _owns(pid: int, token: str) -> bool:
+    """Whether the process carries our token, though it does not answer (Linux only)."""
+    try:
+        return f"MINISTACK_EDITION={token}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def _wait_for_end(emulator: MiniStack) -> None:
+    """Until Ctrl-C, SIGTERM, SIGHUP, or the emulator ends by itself or by `make down`."""
+    ended = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    while not ended.is_set() and emulator.running():
+        time.sleep(0.2)
+
+
+def _describe(stack: LocalStack, progress: Progress) -> None:
+    progress("")
+    progress(f"  Form    {stack.site_url}")
+    progress(f"  API     {stack.api_url}")
+    progress(f"  Bucket  {stack.bucket}")
+    progress(f"  AWS     {stack.endpoint_url}")
+    progress("")

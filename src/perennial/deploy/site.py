@@ -1,0 +1,53 @@
+"""Publish the built form: its files, and where its API is."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from perennial.errors import DeployError
+
+CONFIG = "config.json"
+API_ORIGIN = "__API_ORIGIN__"  # stands in a page's Content-Security-Policy for the one origin it may call
+
+_TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".map": "application/json", ".woff2": "font/woff2"}
+
+
+def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
+    """Upload the folder ``dist`` and ``config.json``, remove what is no longer part of it; returns the number of files.
+
+    Raises:
+        DeployError: the site has not been built.
+    """
+    if not (dist / "index.html").is_file():
+        raise DeployError(f"{dist}/index.html does not exist.", remedy="Run `make build`.")
+    files = {path.relative_to(dist).as_posix(): path for path in sorted(dist.rglob("*")) if path.is_file()}
+    bodies = {key: _body(path, api_url) for key, path in files.items()}
+    bodies[CONFIG] = json.dumps({"api": api_url}).encode()
+    for key, body in bodies.items():
+        s3.put_object(
+            Bucket=bucket, Key=key, Body=body, ContentType=content_type(key), CacheControl="no-cache"
+        )  # revalidated by its ETag at each visit
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    for key in [entry["Key"] for page in pages for entry in page.get("Contents", [])]:
+        if key not in bodies:
+            s3.delete_object(Bucket=bucket, Key=key)
+    return len(bodies)
+
+
+def content_type(key: str) -> str:
+    """Media type by a file's ending, with the charset where it is text."""
+    kind = _TYPES.get(Path(key).suffix) or mimetypes.guess_type(key)[0] or "application/octet-stream"
+    is_text = kind.startswith("text/") or kind in {"application/json", "image/svg+xml"}
+    return f"{kind}; charset=utf-8" if is_text else kind
+
+
+def _body(path: Path, api_url: str) -> bytes:
+    body = path.read_bytes()
+    if path.suffix != ".html":
+        return body
+    address = urlsplit(api_url)
+    return body.replace(API_ORIGIN.encode(), f"{address.scheme}://{address.netloc}".encode())

@@ -1,0 +1,171 @@
+"""Deploy ``template.yaml`` by the CloudFormation API: to the embedded AWS, or to any other endpoint, alike."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from perennial.deploy import template as templates
+from perennial.deploy.package import Package, zip_package
+from perennial.errors import DeployError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+DEPLOY_SECONDS = 900.0
+FUNCTION, HTTP_API, DATA_BUCKET = "ApiFunction", "HttpApi", "DataBucket"  # logical ids in the template
+
+
+@dataclass(frozen=True)
+class Aws:
+    """Where to deploy. Without ``endpoint_url``: AWS itself, with the usual credentials."""
+
+    endpoint_url: str | None = None
+    region: str = "us-east-1"
+    access_key: str | None = None
+    secret_key: str | None = None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client, made when first needed."""
+        import boto3
+
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            region_name=self.region,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployed stack: what other programs need to know of it."""
+
+    bucket: str
+    site_bucket: str
+    function: str
+    api_url: str
+    site_url: str
+
+
+def deploy(
+    aws: Aws,
+    package: Package,
+    template: Path,
+    *,
+    stage: str = "local",
+    parameters: Mapping[str, str] | None = None,
+) -> Deployed:
+    """Create the stack ``perennial-<stage>``, or bring it up to date.
+
+    Raises:
+        DeployError: CloudFormation refused or failed; names the resource and its reason.
+    """
+    parsed = templates.read_template(template)
+    bucket, key = _upload(aws, package, stage)
+    body = templates.with_code(parsed, FUNCTION, bucket, key)
+    values = {"Stage": stage} | dict(parameters or {})
+    if aws.endpoint_url:
+        values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
+        values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
+    outputs = _apply(aws, f"perennial-{stage}", body, values)
+    if aws.endpoint_url:
+        _complete(aws, parsed, outputs)
+    return _deployed(aws.endpoint_url, outputs)
+
+
+def site_origin(endpoint_url: str) -> str:
+    """Origin of the form on an emulator: another one than the API's, so that CORS is at work there as in the cloud."""
+    return endpoint_url.replace("//127.0.0.1", "//localhost", 1).rstrip("/")
+
+
+def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, str]:
+    """Put the zipped package into the bucket for build results, unless it is there. Returns bucket and key."""
+    from botocore.exceptions import ClientError
+
+    s3 = aws.client("s3")
+    account = aws.client("sts").get_caller_identity()["Account"]
+    bucket, key = f"perennial-{stage}-builds-{account}-{aws.region}", f"api/{package.digest}.zip"
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError:
+        place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
+        try:
+            s3.create_bucket(Bucket=bucket, **place)
+        except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+            pass
+        archive = package.folder.with_name(f"{package.folder.name}.{package.digest[:16]}.zip")
+        if not archive.is_file():
+            for old in archive.parent.glob(f"{package.folder.name}.*.zip"):
+                old.unlink()
+            zip_package(package, archive)
+        s3.upload_file(str(archive), bucket, key)
+    return bucket, key
+
+
+def _apply(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Create or update the stack, wait, and return its outputs."""
+    from botocore.exceptions import ClientError
+
+    cloudformation = aws.client("cloudformation")
+    request = {
+        "StackName": name,
+        "TemplateBody": body,
+        "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
+        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    }
+    try:
+        try:
+            cloudformation.create_stack(**request)
+        except cloudformation.exceptions.AlreadyExistsException:
+            cloudformation.update_stack(**request)
+    except ClientError as error:
+        reason = error.response["Error"]["Message"]
+        if "No updates are to be performed" not in reason:
+            raise DeployError(f"Stack {name}: refused: {reason}") from error
+    return _wait(cloudformation, name)
+
+
+def _wait(cloudformation: Any, name: str) -> dict[str, str]:
+    pause, deadline = 0.05, time.monotonic() + DEPLOY_SECONDS
+    while time.monotonic() < deadline:
+        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        status = stack["StackStatus"]
+        if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
+            return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        if not status.endswith("_IN_PROGRESS"):
+            raise DeployError(f"Stack {name}: {status}: {_first_failure(cloudformation, name)}")
+        time.sleep(pause)
+        pause = min(pause * 1.5, 5.0)
+    raise DeployError(f"Stack {name}: not finished after {DEPLOY_SECONDS:.0f} s.")
+
+
+def _first_failure(cloudformation: Any, name: str) -> str:
+    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    if not failed:
+        return "no reason given"
+    return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
+
+
+def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) -> None:
+    """Set through the services' own APIs what emulators drop or store wrongly of the template."""
+    assert aws.endpoint_url is not None
+    cors = templates.cors_of(template, HTTP_API, site_origin(aws.endpoint_url))
+    aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
+    rules = templates.lifecycle_of(template, DATA_BUCKET)
+    aws.client("s3").put_bucket_lifecycle_configuration(
+        Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
+    )
+
+
+def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:
+    api_url, site_url = outputs["ApiUrl"], outputs["SiteUrl"]
+    if endpoint_url:  # an emulator reports the addresses of AWS, where nothing of ours answers
+        api_url = f"{endpoint_url.rstrip('/')}/_aws/execute-api/{outputs['ApiId']}/$default"
+        site_url = f"{site_origin(endpoint_url)}/{outputs['SiteBucketName']}{urlsplit(site_url).path}"
+    return Deployed(outputs["BucketName"], outputs["SiteBucketName"], outputs["ApiFunctionName"], api_url, site_url)

@@ -1,0 +1,157 @@
+"""What makes an installed folder fit for a Lambda: slim, compiled, and free of what must never ship."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+from pathlib import Path
+
+from perennial.errors import DeployError
+
+LIMIT_MEGABYTES = 140.0
+
+# Top-level packages that have no place on the serving path: heavy, or able to unpickle.
+FORBIDDEN = frozenset(
+    {"airflow", "boto3", "botocore", "cloudpickle", "dill", "joblib", "matplotlib", "pandas", "pyarrow", "scipy",
+     "skl2onnx", "sklearn", "skops", "xgboost", "yaml"}
+)  # fmt: skip
+FORBIDDEN_IN_OUR_CODE = FORBIDDEN | {"pickle", "marshal", "shelve"}
+OUR_CODE = ("perennial", "lambdas")
+
+# Never imported at run time. ONNX Runtime's own shared library is a second copy for C++ programs: its Python module is
+# linked statically. Version folders are looked up by entry point only, so the others go.
+_UNUSED = (
+    "bin",
+    "**/tests",
+    "**/*.pyi",
+    "**/*.h",
+    "**/*.a",
+    "numpy/f2py",
+    "numpy/distutils",
+    "onnxruntime/capi/libonnxruntime.so.*",
+    "onnxruntime/ThirdPartyNotices.txt",
+    "onnxruntime/backend",
+    "onnxruntime/datasets",
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
+)
+
+# Runs with the folder as the only place to import from, as in Lambda.
+_PROOF = """
+import sys
+tree = sys.argv[1]
+sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [tree]
+import importlib
+handler = importlib.import_module("lambdas.api.handler").handler
+assert callable(handler)
+import numpy, onnxruntime, obstore
+import perennial.serving.load, perennial.serving.predictor, perennial.serving.refresh, perennial.store
+print(",".join(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+def strip(tree: Path) -> None:
+    """Remove what is never imported at run time."""
+    for pattern in _UNUSED:
+        for path in sorted(tree.glob(pattern), reverse=True):
+            _remove(path)
+    for info in tree.glob("*.dist-info"):
+        if _is_plugin(info):
+            for path in info.iterdir():
+                if path.name not in {"METADATA", "entry_points.txt"}:
+                    _remove(path)
+        else:
+            shutil.rmtree(info)
+
+
+def compile_tree(tree: Path, python: Path) -> None:
+    """Compile every module for ``python``; such ``.pyc`` are trusted as they are, whatever the files' times.
+
+    Raises:
+        DeployError: a module does not compile.
+    """
+    result = subprocess.run(  # noqa: S603
+        [str(python), "-I", "-m", "compileall", "-q", "-j", "0", "-s", str(tree), "-p", "/var/task",
+         "--invalidation-mode", "unchecked-hash", str(tree)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if result.returncode != 0:
+        raise DeployError(f"{tree}: does not compile: {_last_line(result.stdout + result.stderr)}")
+
+
+def check(tree: Path) -> float:
+    """Size in MB of a tree that may ship.
+
+    Raises:
+        DeployError: it is too large, or holds or imports something that must not ship; names it.
+    """
+    present = {path.name.split(".")[0] for path in tree.iterdir()} & FORBIDDEN
+    if present:
+        raise DeployError(f"{tree}: holds {', '.join(sorted(present))}, which must not ship.")
+    for folder in OUR_CODE:
+        for path in sorted((tree / folder).rglob("*.py")):
+            bad = imported(path) & FORBIDDEN_IN_OUR_CODE
+            if bad:
+                raise DeployError(f"{path.relative_to(tree)}: imports {', '.join(sorted(bad))}, which must not ship.")
+    size = megabytes(tree)
+    if size > LIMIT_MEGABYTES:
+        raise DeployError(f"{tree}: {size:.0f} MB unzipped, above the limit of {LIMIT_MEGABYTES:.0f} MB.")
+    return size
+
+
+def prove(tree: Path, python: Path) -> None:
+    """Import the handler in a bare interpreter that sees nothing but the tree.
+
+    Raises:
+        DeployError: something it needs is missing, or something forbidden came in.
+    """
+    result = subprocess.run(  # noqa: S603
+        [str(python), "-I", "-B", "-c", _PROOF, str(tree)],
+        capture_output=True, text=True, check=False, cwd=tree, env={"PERENNIAL_BUCKET": "proof", "AWS_REGION": "us-east-1"},
+    )  # fmt: skip
+    if result.returncode != 0:
+        raise DeployError(f"{tree}: the handler does not import: {_last_line(result.stderr)}")
+    loaded = set(result.stdout.split("\n")[-2].split(",")) & FORBIDDEN
+    if loaded:
+        raise DeployError(f"{tree}: the handler loads {', '.join(sorted(loaded))}, which must not ship.")
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level packages that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def megabytes(tree: Path) -> float:
+    """Size of all files, in units of 1,000,000 bytes."""
+    return sum(path.lstat().st_size for path in tree.rglob("*") if path.is_file()) / 1e6
+
+
+def _is_plugin(info: Path) -> bool:
+    """Whether the package announces something others look up, rather than commands only."""
+    points = info / "entry_points.txt"
+    sections = (
+        {line.strip() for line in points.read_text().splitlines() if line.startswith("[")}
+        if points.is_file()
+        else set()
+    )
+    return bool(sections - {"[console_scripts]", "[gui_scripts]"})
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()
+
+
+def _last_line(text: str) -> str:
+    lines = [line for line in text.strip().splitlines() if line.strip()]
+    return lines[-1].strip()[:300] if lines else "no reason given"

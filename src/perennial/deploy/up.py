@@ -1,0 +1,145 @@
+"""Bring up a whole local stack: package, emulator, deployment, form; and end it again."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
+from perennial.deploy.package import ROOT, build_api_package
+from perennial.deploy.site import publish
+from perennial.deploy.stack import Aws, Deployed, deploy
+from perennial.errors import DeployError
+
+Progress = Callable[[str], None]
+
+TEMPLATE = ROOT / "template.yaml"
+DIST = ROOT / "frontend/dist"
+BUILD = ROOT / ".local/build/api"
+FIRST_ANSWER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class LocalStack:
+    """A deployed stack on an emulator, and how to reach it."""
+
+    endpoint_url: str
+    region: str
+    access_key: str
+    secret_key: str
+    bucket: str
+    site_bucket: str
+    function: str
+    api_url: str
+    site_url: str
+
+    def environment(self) -> dict[str, str]:
+        """The variables under which every part of Perennial, and any AWS SDK, works on this stack."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "PERENNIAL_BUCKET": self.bucket,
+            "PERENNIAL_API_URL": self.api_url,
+            "PERENNIAL_SITE_URL": self.site_url,
+        }
+
+    def aws(self) -> Aws:
+        """Where boto3 clients of this stack come from."""
+        return Aws(self.endpoint_url, self.region, self.access_key, self.secret_key)
+
+
+@contextmanager
+def running_stack(
+    folder: Path | None = None,
+    *,
+    site: bool = True,
+    parameters: Mapping[str, str] | None = None,
+    progress: Progress = lambda line: None,
+) -> Iterator[LocalStack]:
+    """A stack of its own for the length of a block: nothing is shared with another, nothing is left behind.
+
+    ``folder`` takes the emulator's files (a new one under the system's temporary folder if None);
+    ``site`` publishes the form too; ``parameters`` are those of ``template.yaml``.
+
+    Raises:
+        DeployError: a part could not be built, started or deployed.
+    """
+    own = folder is None
+    folder = folder or Path(tempfile.mkdtemp(prefix="perennial-stack-"))
+    try:
+        with MiniStack(folder) as emulator:
+            aws = embedded(emulator.endpoint_url)
+            yield bring_up(aws, python=emulator.python, site=site, parameters=parameters, progress=progress)
+    finally:
+        if own:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def embedded(endpoint_url: str) -> Aws:
+    """The embedded emulator, under its root credentials."""
+    return Aws(endpoint_url, REGION, ACCESS_KEY, SECRET_KEY)
+
+
+def bring_up(
+    aws: Aws,
+    *,
+    python: Path | None = None,
+    site: bool = True,
+    parameters: Mapping[str, str] | None = None,
+    progress: Progress = lambda line: None,
+) -> LocalStack:
+    """Package, deploy and publish at an emulator's endpoint, and see that the API answers.
+
+    ``python`` is the interpreter that runs its Lambda functions.
+    """
+    assert aws.endpoint_url is not None
+    started = time.monotonic()
+    package = build_api_package("local", BUILD, python=python or interpreter())
+    progress(f"Packaged the API: {package.megabytes:.0f} MB in {time.monotonic() - started:.1f} s")
+    started = time.monotonic()
+    deployed = deploy(aws, package, TEMPLATE, parameters=parameters)
+    progress(f"Deployed template.yaml in {time.monotonic() - started:.1f} s")
+    if site:
+        count = publish(aws.client("s3"), deployed.site_bucket, DIST, deployed.api_url)
+        progress(f"Published the form: {count} files")
+    started = time.monotonic()
+    _await_answer(deployed)
+    progress(f"The API answered after {time.monotonic() - started:.1f} s")
+    return _local(aws, deployed)
+
+
+def _local(aws: Aws, deployed: Deployed) -> LocalStack:
+    assert aws.endpoint_url is not None
+    return LocalStack(
+        endpoint_url=aws.endpoint_url,
+        region=aws.region,
+        access_key=aws.access_key or "",
+        secret_key=aws.secret_key or "",
+        bucket=deployed.bucket,
+        site_bucket=deployed.site_bucket,
+        function=deployed.function,
+        api_url=deployed.api_url,
+        site_url=deployed.site_url,
+    )
+
+
+def _await_answer(deployed: Deployed) -> None:
+    """The first request starts the function; whatever is wrong with its package shows here."""
+    address = f"{deployed.api_url}/health"
+    try:
+        with urllib.request.urlopen(address, timeout=FIRST_ANSWER_SECONDS) as response:  # noqa: S310
+            response.read()
+    except urllib.error.HTTPError as error:
+        raise DeployError(f"{address}: answered {error.code}: {error.read(300).decode(errors='replace')}") from error
+    except OSError as error:
+        raise DeployError(f"{address}: no answer: {error}") from error
