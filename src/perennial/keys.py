@@ -33,9 +33,14 @@ def dataset_manifest(m: str, dataset_id: str) -> str:
     return f"{m}/datasets/{dataset_id}/manifest.json"
 
 
-def quarantine(m: str, digest: str) -> str:
-    """Refused rows of one landing file, named by that file's digest."""
-    return f"{m}/datasets/quarantine/{digest}.jsonl"
+def quarantine(m: str, digest: str, schema: str) -> str:
+    """Rows of one landing file (by its digest) that one schema (by its digest) refused."""
+    return f"{m}/datasets/quarantine/{digest}-{schema[:16]}.jsonl"
+
+
+def receipt(m: str, fingerprint: str) -> str:
+    """Digest of a landing file as it was once read, by a hash of its key, size and ETag: saves reading it again."""
+    return f"{m}/datasets/receipts/{fingerprint}.json"
 
 
 def run_candidate(m: str, run: str, candidate: str) -> str:

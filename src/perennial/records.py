@@ -21,6 +21,7 @@ from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, Num
 
 UNKNOWN = -1.0
 MAX_TEXT = 500
+MAX_DATE_TEXT = 40
 MAX_REASON = 300
 EPOCH = datetime(1970, 1, 1)
 DATE_PARTS = ("days", "month", "weekday", "hour")
@@ -99,9 +100,11 @@ def columns(spec: ModelSpec) -> tuple[Column, ...]:
 
 def date_parts(text: str | None) -> tuple[float, float, float, float]:
     """Days since 1970 (UTC where an offset is given), month 1-12, weekday 0-6 from Monday, hour 0-23."""
-    if text is None:
-        return (math.nan,) * 4
-    moment = parse_date(text)
+    return (math.nan,) * 4 if text is None else moment_parts(parse_date(text))
+
+
+def moment_parts(moment: datetime) -> tuple[float, float, float, float]:
+    """The parts of ``date_parts`` of a naive UTC moment."""
     days = (moment - EPOCH).total_seconds() / 86400.0
     return (days, float(moment.month), float(moment.weekday()), float(moment.hour))
 
@@ -171,7 +174,7 @@ def _type(feature: Feature) -> Any:
         case CategoryFeature():
             return Annotated[StrictStr, Field(max_length=MAX_TEXT)]
         case _:
-            return Annotated[StrictStr, Field(max_length=40), AfterValidator(_iso)]
+            return Annotated[StrictStr, Field(max_length=MAX_DATE_TEXT), AfterValidator(_iso)]
 
 
 def _iso(text: str) -> str:

@@ -1,0 +1,50 @@
+"""A dataset version's rows, verified against their digests, as the matrix that training and evaluation work on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from perennial.datasets.arrow import arrow_schema, encode, target_values
+from perennial.datasets.manifest import DatasetManifest, SplitName, schema_digest
+from perennial.datasets.parts import get_part
+from perennial.errors import DataError
+from perennial.spec import ModelSpec
+from perennial.store import Store
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One side of the split: ``x`` float64 [rows, columns], ``y`` float64 [rows] and ``table``, the rows typed.
+
+    ``y`` is the index in the manifest's ``classes``, or the value for a regression. ``table`` has the columns
+    of ``arrow_schema(spec)``: features, target, id and time.
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    table: pa.Table
+
+
+def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: SplitName) -> Rows:
+    """Read one side of a version: by time where the split is chronological, else by source and row.
+
+    Raises:
+        DataError: the version was made under another schema than the spec's.
+        IntegrityError: a part is gone or does not match its digest.
+    """
+    if manifest.schema_digest != schema_digest(spec):
+        raise DataError(
+            f"Dataset {manifest.id[:12]} was made under another version of the spec.",
+            remedy="Take a new snapshot, or use the spec it was made with.",
+        )
+    schema = arrow_schema(spec)
+    parts = [get_part(store, spec.name, part, schema) for part in manifest.parts if part.split == split]
+    table = pa.concat_tables(parts).combine_chunks()
+    if spec.time is not None:
+        order = np.argsort(table.column(spec.time).to_numpy(), kind="stable")
+        table = table.take(pa.array(order))
+    return Rows(encode(table, spec), target_values(table, spec, manifest.classes), table)

@@ -1,0 +1,138 @@
+"""The manifest of a dataset version: what it was made of, what was refused, and how it is split.
+
+Its SHA-256 is the version's id. Names and times of landing files are no part of it, so the same
+content gives the same id on any machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from perennial.errors import IntegrityError
+from perennial.spec import ModelSpec, canonical
+
+SplitName = Literal["train", "holdout"]
+_HEX = r"^[0-9a-f]{64}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Frozen):
+    """One landing file by its SHA-256. ``rows`` = ``accepted`` + ``refused``.
+
+    ``duplicates`` counts accepted rows equal to an earlier one of the same file; ``held_back`` those kept
+    out of training because they are copies of holdout rows.
+    """
+
+    digest: str = Field(pattern=_HEX)
+    rows: int = Field(ge=0)
+    accepted: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    duplicates: int = Field(ge=0)
+    held_back: int = Field(ge=0)
+
+
+class Part(_Frozen):
+    """One Parquet blob: the rows of one source on one side of the split. ``size`` in bytes."""
+
+    digest: str = Field(pattern=_HEX)
+    source: str = Field(pattern=_HEX)
+    split: SplitName
+    rows: int = Field(ge=1)
+    size: int = Field(ge=1)
+
+
+class Split(_Frozen):
+    """How the holdout was drawn. Versions with an equal Split share one holdout; another Split draws a new one."""
+
+    kind: Literal["stratified", "random", "chronological"]
+    fraction: float
+    seed: int
+    target: str
+    time: str | None
+
+    @classmethod
+    def of(cls, spec: ModelSpec) -> Split:
+        """What the spec asks for."""
+        drawn: Literal["stratified", "random"] = "random" if spec.task == "regression" else "stratified"
+        return cls(
+            kind="chronological" if spec.time is not None else drawn,
+            fraction=spec.holdout.fraction,
+            seed=spec.holdout.seed,
+            target=spec.target.column,
+            time=spec.time,
+        )
+
+
+class DatasetManifest(_Frozen):
+    """An immutable dataset version.
+
+    ``holdout`` is the digest of the blob that lists the holdout's rows by source and row number; all
+    descendants of a version carry the same one. ``classes`` stand in the order of the class index, the
+    positive one last; a regression has none. ``duplicates`` counts rows of the parts that equal another.
+    """
+
+    format: Literal[1] = 1
+    model: str
+    schema_digest: str = Field(pattern=_HEX)
+    parent: str | None
+    split: Split
+    holdout: str = Field(pattern=_HEX)
+    classes: tuple[str, ...]
+    sources: tuple[Source, ...] = Field(min_length=1)
+    parts: tuple[Part, ...] = Field(min_length=2)
+    duplicates: int = Field(ge=0)
+
+    @property
+    def id(self) -> str:
+        """SHA-256 (hex) of the manifest's bytes: the version's name."""
+        return hashlib.sha256(self.to_bytes()).hexdigest()
+
+    def rows(self, split: SplitName | None = None) -> int:
+        """Rows of one side of the split, or of both."""
+        return sum(part.rows for part in self.parts if split in (None, part.split))
+
+    @property
+    def refused(self) -> int:
+        return sum(source.refused for source in self.sources)
+
+    @property
+    def held_back(self) -> int:
+        return sum(source.held_back for source in self.sources)
+
+    def to_bytes(self) -> bytes:
+        """Canonical JSON: what is stored and hashed."""
+        return canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, dataset_id: str) -> DatasetManifest:
+        """Read and verify a stored manifest.
+
+        Raises:
+            IntegrityError: the bytes are not those ``dataset_id`` names, or not a manifest.
+        """
+        if hashlib.sha256(data).hexdigest() != dataset_id:
+            raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} does not match its name.")
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} is malformed: {reason}.") from error
+
+
+def schema_digest(spec: ModelSpec) -> str:
+    """SHA-256 (hex) of all in a spec that decides which rows are accepted and how they are stored.
+
+    Titles, candidates, gates and schedules are no part of it: changing them makes no new dataset.
+    """
+    features = [
+        [name, feature.model_dump(mode="json", exclude={"title", "description"})]
+        for name, feature in spec.features.items()
+    ]
+    parts = [spec.task, spec.target.model_dump(mode="json"), spec.id, spec.time, features]
+    return hashlib.sha256(canonical(parts)).hexdigest()

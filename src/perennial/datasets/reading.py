@@ -1,0 +1,214 @@
+"""Bytes of a data file -> its columns, unconverted. CSV and Parquet, plain or gzipped, told apart by content.
+
+CSV is separated by commas, as RFC 4180 has it; any other separator is an error that names it, since a
+guess that is wrong once would be wrong silently. Every CSV cell stays text until a spec says what it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from perennial.errors import DataError
+
+MAX_BYTES = 2_000_000_000
+BLOCK_BYTES = 1 << 24
+SEPARATORS = {";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A CSV row whose number of fields is not the header's. ``row`` is 1-based, the header not counted."""
+
+    row: int
+    fields: int
+    text: str
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file as read: columns by name (text for CSV, the file's own types for Parquet), all of one length.
+
+    ``rows`` holds the row number of each (1-based, header excluded); malformed rows are missing from it.
+    ``width`` is the number of fields of the header, nameless ones included.
+    """
+
+    name: str
+    columns: Mapping[str, pa.Array]
+    rows: NDArray[np.int64]
+    width: int
+    malformed: tuple[Malformed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Header:
+    """Column names of a file, and the separator it seems to have been written with instead of commas."""
+
+    names: tuple[str, ...]
+    separator: str | None = None
+
+
+def read_local(path: Path) -> bytes:
+    """Read a file of this machine. Raises DataError when it is missing, a folder, unreadable or too large."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise DataError(f"is larger than {MAX_BYTES:,} bytes.", file=str(path), remedy="Split it into several.")
+        return path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or "unreadable").lower()
+        raise DataError(f"cannot be read ({reason}).", file=str(path), remedy="Check the path.") from error
+
+
+def read_header(name: str, data: bytes) -> Header:
+    """Names of the columns, without reading the rows.
+
+    Raises:
+        DataError: the file is empty, not UTF-8, not CSV or Parquet, has no rows, or repeats a column name.
+    """
+    data = _unpacked(name, data)
+    if _is_parquet(data):
+        file = _parquet(name, data)
+        header = Header(tuple(column.strip() for column in file.schema_arrow.names))
+        has_rows = file.metadata.num_rows > 0
+    else:
+        header, has_rows = _csv_header(name, _text(name, data))
+    repeated = [column for column, times in Counter(header.names).items() if times > 1 and column]
+    if repeated:
+        raise DataError("appears more than once.", file=name, column=repeated[0], remedy="Rename or drop the copies.")
+    if not has_rows:
+        raise DataError("holds a header but no rows.", file=name, remedy="Give a file with at least one row.")
+    return header
+
+
+def read_file(name: str, data: bytes) -> RawFile:
+    """Read all columns. Raises DataError as :func:`read_header` does, or when the rows cannot be told apart."""
+    header = read_header(name, data)
+    data = _unpacked(name, data)
+    if _is_parquet(data):
+        return _read_parquet(name, data, header)
+    return _read_csv(name, _text(name, data), header)
+
+
+def _unpacked(name: str, data: bytes) -> bytes:
+    """The file behind any gzip. An empty file or a zip archive ends here."""
+    if data[:2] == b"\x1f\x8b":
+        try:
+            with gzip.open(io.BytesIO(data)) as stream:
+                data = stream.read(MAX_BYTES + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError("is damaged gzip.", file=name, remedy="Compress or transfer it again.") from error
+        if len(data) > MAX_BYTES:
+            raise DataError(f"unpacks to over {MAX_BYTES:,} bytes.", file=name, remedy="Split it into several.")
+    if not data.strip():
+        raise DataError("is empty.", file=name, remedy="Give a CSV with a header and rows, or a Parquet file.")
+    if data[:4] == b"PK\x03\x04":
+        raise DataError("is a zip archive or an Excel workbook.", file=name, remedy="Save it as CSV in UTF-8.")
+    return data
+
+
+def _is_parquet(data: bytes) -> bool:
+    return data[:4] == b"PAR1"
+
+
+def _text(name: str, data: bytes) -> bytes:
+    """CSV bytes proven to be UTF-8, without byte-order mark and leading blank lines."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise DataError("is UTF-16 text.", file=name, remedy="Save it as UTF-8.")
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"is not UTF-8 text (byte 0x{data[error.start]:02x} on line {line}).",
+            file=name,
+            remedy="Save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`.",
+        ) from error
+    if b"\x00" in data:
+        raise DataError("holds NUL bytes: it is no text file.", file=name, remedy="Give CSV or Parquet.")
+    return data.lstrip(b"\r\n")
+
+
+def _csv_header(name: str, data: bytes) -> tuple[Header, bool]:
+    """The header, and whether a row follows it."""
+    records = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""))
+    try:
+        fields = next(records)
+        has_rows = any(records)
+    except csv.Error as error:
+        raise DataError(
+            f"cannot be read as CSV ({error}).", file=name, remedy="Check its quotes near the start."
+        ) from error
+    names = tuple(field.strip() for field in fields)
+    line = data.split(b"\n", 1)[0].decode()
+    widest = max(SEPARATORS, key=line.count)
+    return Header(names, widest if line.count(widest) >= len(names) else None), has_rows
+
+
+def _read_csv(name: str, data: bytes, header: Header) -> RawFile:
+    malformed: list[Malformed] = []
+
+    def keep_aside(row: pa_csv.InvalidRow) -> str:
+        malformed.append(Malformed(row.number - 1, row.actual_columns, row.text))
+        return "skip"
+
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(data),
+            read_options=pa_csv.ReadOptions(
+                use_threads=False,  # rows are numbered only then
+                block_size=BLOCK_BYTES,
+                autogenerate_column_names=True,  # so that the header is read as a row: names may be anything
+            ),
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep_aside),
+            convert_options=pa_csv.ConvertOptions(
+                column_types={f"f{i}": pa.string() for i in range(len(header.names))}, strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        reason = str(error).split("\n", 1)[0]
+        raise DataError(
+            f"cannot be read as CSV ({reason}).", file=name, remedy="Check it for a quote that never closes."
+        ) from error
+    table = table.slice(1)
+    rows = np.setdiff1d(
+        np.arange(1, table.num_rows + len(malformed) + 1, dtype=np.int64),
+        np.array([row.row for row in malformed], dtype=np.int64),
+        assume_unique=True,
+    )
+    columns = {column: _whole(table.column(i)) for i, column in enumerate(header.names) if column}
+    return RawFile(name, columns, rows, len(header.names), tuple(malformed))
+
+
+def _parquet(name: str, data: bytes) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("is damaged Parquet.", file=name, remedy="Write or transfer it again.") from error
+
+
+def _read_parquet(name: str, data: bytes, header: Header) -> RawFile:
+    file = _parquet(name, data)
+    try:
+        table = file.read()
+    except (pa.ArrowException, OSError) as error:
+        raise DataError("is damaged Parquet.", file=name, remedy="Write or transfer it again.") from error
+    columns = {column: _whole(table.column(i)) for i, column in enumerate(header.names) if column}
+    return RawFile(name, columns, np.arange(1, table.num_rows + 1, dtype=np.int64), len(header.names))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array
