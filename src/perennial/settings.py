@@ -18,7 +18,8 @@ class Settings(BaseModel):
     """Bucket, endpoint and addresses of one deployment.
 
     ``aws_endpoint_url`` is None on AWS itself. ``refresh_seconds`` is the least time between two
-    looks at an alias by a server.
+    looks at an alias by a server. ``allowed_origin`` is the one origin whose pages may call a server that
+    has no HTTP API before it to say so.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -29,6 +30,7 @@ class Settings(BaseModel):
     api_url: str | None = None
     site_url: str | None = None
     refresh_seconds: float = Field(default=15.0, ge=0)
+    allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
@@ -73,6 +75,7 @@ _VARIABLES = {
     "api_url": "PERENNIAL_API_URL",
     "site_url": "PERENNIAL_SITE_URL",
     "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
+    "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
 }
 
 

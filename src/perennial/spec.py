@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -143,6 +143,13 @@ def duration(value: object) -> object:
     raise ValueError("a duration is a whole number and a unit, such as 30m, 6h or 7d")
 
 
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str, when_used="json"),
+]
+
+
 class Performance(BaseModel):
     """Retrain when a metric, on at least ``labels`` true values, falls below (or rises above) its bound."""
 
@@ -158,7 +165,7 @@ class Retrain(_Part):
     new_rows: int = Field(default=1000, ge=1)
     drift_share: float = Field(default=0.3, gt=0, le=1)
     performance: Performance | None = None
-    cooldown: Annotated[timedelta, BeforeValidator(duration)] = timedelta(hours=6)
+    cooldown: Duration = timedelta(hours=6)
 
 
 class Monitor(_Part):
