@@ -1,0 +1,140 @@
+/**
+ * The client of the API: paths, time limits, and every failure as one `ApiError`. No DOM.
+ */
+
+/**
+ * `network`: no answer at all. `timeout`: none in time. `busy`: asked to come back (429, 502, 503, 504).
+ * `invalid`: the record was refused (422). `missing`: 404. `refused`: any other 4xx. `broken`: anything else,
+ * an unreadable answer included.
+ * @typedef {"network" | "timeout" | "busy" | "invalid" | "missing" | "refused" | "broken"} FailureKind
+ *
+ * @typedef {{ field: string, reason: string }} FieldProblem
+ *
+ * @typedef {object} Prediction
+ * @property {string | number} prediction
+ * @property {Record<string, number> | null} [probabilities]  Class -> probability; a regression has none.
+ * @property {string} prediction_id
+ * @property {{ name: string, version: string, digest: string, dataset: string }} model
+ */
+
+const TIMEOUT = 20_000;
+
+/** A call that did not succeed, with what the API's problem document (RFC 9457) said. */
+export class ApiError extends Error {
+  /**
+   * @param {FailureKind} kind
+   * @param {{ status?: number, detail?: string, problems?: FieldProblem[], requestId?: string, retryAfter?: number }} [more]
+   */
+  constructor(kind, { status = 0, detail = "", problems = [], requestId = "", retryAfter = 0 } = {}) {
+    super(detail || kind);
+    this.name = "ApiError";
+    this.kind = kind;
+    this.status = status;
+    this.detail = detail;
+    this.problems = problems;
+    this.requestId = requestId;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/**
+ * A client of the API at `base`, which may carry a path.
+ *
+ * @param {string} base
+ * @param {{ fetch?: typeof fetch, timeout?: number }} [options]  `timeout` in milliseconds a call.
+ */
+export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeout = TIMEOUT } = {}) {
+  const root = base.replace(/\/+$/, "");
+  const path = (/** @type {string} */ model) => `${root}/models/${encodeURIComponent(model)}`;
+  const call = (/** @type {string} */ url, /** @type {RequestInit} */ init, /** @type {string[]} */ ...keys) =>
+    request(fetch, url, init, timeout, keys);
+  return {
+    docs: `${root}/docs`,
+    /** @param {AbortSignal} [signal] */
+    models: (signal) => call(`${root}/models`, { signal }, "models"),
+    /** @param {string} model @param {AbortSignal} [signal] */
+    model: (model, signal) => call(path(model), { signal }, "name", "version"),
+    /** @param {string} model @param {AbortSignal} [signal] */
+    schema: (model, signal) => call(`${path(model)}/schema`, { signal }),
+    /** @param {string} model @param {object} record @param {AbortSignal} [signal] @returns {Promise<Prediction>} */
+    predict: (model, record, signal) =>
+      call(
+        `${path(model)}/predict`,
+        { signal, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(record) },
+        "prediction",
+        "model",
+      ),
+  };
+}
+
+/** @typedef {ReturnType<typeof connect>} Api */
+
+/**
+ * Where the API is, as `config.json` beside the page says.
+ *
+ * @param {string} page  Address of the page; a relative `api` is read against it.
+ * @param {{ fetch?: typeof fetch, timeout?: number, signal?: AbortSignal }} [options]
+ * @returns {Promise<string>}
+ */
+export async function locate(page, { fetch = globalThis.fetch.bind(globalThis), timeout = TIMEOUT, signal } = {}) {
+  const config = await request(fetch, new URL("config.json", page).href, { cache: "no-cache", signal }, timeout, []);
+  if (typeof config.api !== "string" || !URL.canParse(config.api, page)) {
+    throw new ApiError("broken", { detail: "config.json does not say where the API is." });
+  }
+  return new URL(config.api, page).href;
+}
+
+/** One call; what it answers must be an object that holds `keys`. */
+async function request(fetch, url, init, timeout, keys) {
+  const limit = AbortSignal.timeout(timeout);
+  const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
+  try {
+    const response = await fetch(url, { ...init, signal, credentials: "omit", referrerPolicy: "no-referrer" });
+    const body = await json(response);
+    if (!response.ok) throw failure(response, body);
+    if (!keys.every((/** @type {string} */ key) => body?.[key] !== undefined) || typeof body !== "object" || body === null) {
+      throw new ApiError("broken", { status: response.status, detail: "The answer is not one of Perennial's API." });
+    }
+    return body;
+  } catch (error) {
+    if (error instanceof ApiError || init.signal?.aborted) throw error;
+    throw new ApiError(limit.aborted ? "timeout" : "network");
+  }
+}
+
+/** The body as JSON, or null where it is none: an error page of a proxy is not JSON. */
+async function json(response) {
+  const text = await response.text();
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+function failure(response, problem) {
+  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
+  return new ApiError(kindOf(response.status), {
+    status: response.status,
+    detail: typeof problem?.detail === "string" ? problem.detail : "",
+    problems: fieldProblems(problem),
+    requestId: typeof problem?.request_id === "string" ? problem.request_id : "",
+    retryAfter,
+  });
+}
+
+/** @returns {FailureKind} */
+function kindOf(status) {
+  if (status === 422) return "invalid";
+  if (status === 404) return "missing";
+  if ([429, 502, 503, 504].includes(status)) return "busy";
+  return status >= 400 && status < 500 ? "refused" : "broken";
+}
+
+/** @returns {FieldProblem[]} */
+function fieldProblems(problem) {
+  const errors = Array.isArray(problem?.errors) ? problem.errors : [];
+  return errors
+    .filter((each) => typeof each?.field === "string")
+    .map((each) => ({ field: each.field, reason: typeof each.reason === "string" ? each.reason : "is not accepted" }));
+}

@@ -1,0 +1,130 @@
+/**
+ * What the API answered, and what is known of the model that did.
+ */
+import { html } from "htm/preact";
+
+import { explain, figure, metricName, metricValue, moment, percent } from "./words.js";
+
+const SHOWN = 10;
+
+/**
+ * @typedef {import("./api.js").Prediction} Prediction
+ *
+ * @typedef {{ status: "idle" | "busy" | "refused" }
+ *   | { status: "answered", answer: Prediction, changed: boolean }
+ *   | { status: "failed", error: unknown }} Ask  Where one question stands.
+ */
+
+/** @param {{ ask: Ask, target: string, onRetry: () => void }} props */
+export function Answer({ ask, target, onRetry }) {
+  return html`
+    <section class="card answer" aria-labelledby="answer-title">
+      <h2 id="answer-title">Answer</h2>
+      <p class="visually-hidden" role="status">${spoken(ask, target)}</p>
+      ${ask.status === "answered" && html`<${Answered} answer=${ask.answer} target=${target} changed=${ask.changed} />`}
+      ${ask.status === "failed" && html`<${Failure} error=${ask.error} onRetry=${onRetry} />`}
+      ${ask.status === "busy" && html`<p class="muted">Asking…</p>`}
+      ${(ask.status === "idle" || ask.status === "refused") &&
+      html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
+    </section>
+  `;
+}
+
+function Answered({ answer, target, changed }) {
+  return html`
+    ${changed && html`<p class="changed">The values have changed since this answer.</p>`}
+    <p class="prediction">
+      ${target && html`<span class="target">${target}</span>`}
+      <data value=${String(answer.prediction)}>${figure(answer.prediction)}</data>
+    </p>
+    ${answer.probabilities && html`<${Bars} probabilities=${answer.probabilities} />`}
+    <dl class="facts small">
+      <${Fact} term="Model version"><code>${answer.model.version}</code><//>
+      <${Fact} term="Dataset"><${Digest} value=${answer.model.dataset} /><//>
+      <${Fact} term="Prediction"><code>${answer.prediction_id}</code><//>
+    </dl>
+  `;
+}
+
+/** Probabilities, likeliest first; a long tail is summed up. */
+function Bars({ probabilities }) {
+  const sorted = Object.entries(probabilities).sort(([, a], [, b]) => b - a);
+  const rest = sorted.slice(SHOWN);
+  const tail = rest.reduce((sum, [, share]) => sum + share, 0);
+  return html`
+    <ul class="bars" aria-label="Probabilities">
+      ${sorted.slice(0, SHOWN).map(
+        ([label, share]) => html`
+          <li key=${label}>
+            <span class="label">${label}</span><span class="share">${percent(share)}</span>
+            <progress value=${share} max="1" aria-label=${label} aria-valuetext=${percent(share)}></progress>
+          </li>
+        `,
+      )}
+      ${rest.length > 0 && html`<li class="muted"><span class="label">${rest.length} more</span><span class="share">${percent(tail)}</span></li>`}
+    </ul>
+  `;
+}
+
+/** What happened and what to do; announced at once. @param {{ error: unknown, onRetry?: () => void }} props */
+export function Failure({ error, onRetry }) {
+  const { title, advice } = explain(error);
+  const requestId = /** @type {any} */ (error)?.requestId;
+  return html`
+    <div class="failure" role="alert">
+      <p><strong>${title}</strong></p>
+      <p>${advice}</p>
+      ${requestId && html`<p class="help">Request <code>${requestId}</code></p>`}
+      ${onRetry && html`<button type="button" class="quiet" onClick=${onRetry}>Try again</button>`}
+    </div>
+  `;
+}
+
+/** What is known of the serving version. Nothing is shown that the API did not say. */
+export function ModelFacts({ model }) {
+  const metric = model.metrics?.[model.metric];
+  const others = Object.entries(model.metrics ?? {}).filter(([name]) => name !== model.metric);
+  return html`
+    <section class="card" aria-labelledby="facts-title">
+      <h2 id="facts-title">This model</h2>
+      <dl class="facts">
+        ${model.version && html`<${Fact} term="Version"><code>${model.version}</code><//>`}
+        ${model.promoted_at && html`<${Fact} term="Promoted"><time datetime=${model.promoted_at}>${moment(model.promoted_at)}</time><//>`}
+        ${metric && html`<${Fact} term=${metricName(model.metric)}>${metricValue(metric)}<//>`}
+        ${model.candidate && html`<${Fact} term="Candidate">${model.candidate}<//>`}
+        ${model.dataset && html`<${Fact} term="Dataset"><${Digest} value=${model.dataset} /><//>`}
+        ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} rows it never saw<//>`}
+      </dl>
+      ${others.length > 0 &&
+      html`<details>
+        <summary>All metrics</summary>
+        <dl class="facts small">${others.map(([name, each]) => html`<${Fact} key=${name} term=${metricName(name)}>${metricValue(each)}<//>`)}</dl>
+        <p class="help">On the holdout; in brackets the 95 % interval.</p>
+      </details>`}
+    </section>
+  `;
+}
+
+function Fact({ term, children }) {
+  return html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
+}
+
+/** A long digest: its start, and all of it on demand, ready to copy. */
+function Digest({ value }) {
+  if (value.length <= 20) return html`<code>${value}</code>`;
+  return html`
+    <details class="digest">
+      <summary title=${value}><code>${value.slice(0, 12)}…</code></summary>
+      <code class="whole">${value}</code>
+    </details>
+  `;
+}
+
+/** One sentence for those who hear the answer. @param {Ask} ask @param {string} target */
+function spoken(ask, target) {
+  if (ask.status === "busy") return "Asking the model.";
+  if (ask.status !== "answered") return "";
+  const { prediction, probabilities } = ask.answer;
+  const share = probabilities?.[String(prediction)];
+  return `${target || "Prediction"}: ${figure(prediction)}${share === undefined ? "" : `, ${percent(share)}`}.`;
+}

@@ -1,0 +1,88 @@
+/**
+ * How names, numbers and failures are put to a reader. Pure.
+ */
+
+/** @typedef {import("./api.js").ApiError} ApiError */
+
+const METRICS = { roc_auc: "ROC AUC", f1: "F1", r2: "R²" };
+
+/** `student-depression` -> `Student depression`. @param {string} name */
+export function titleOf(name) {
+  const words = name.replaceAll(/[-_]+/g, " ").trim();
+  return words ? words[0].toUpperCase() + words.slice(1) : name;
+}
+
+/** `roc_auc` -> `ROC AUC`. @param {string} metric */
+export function metricName(metric) {
+  return METRICS[metric] ?? titleOf(metric);
+}
+
+/**
+ * A probability as a percentage that never rounds to a certainty it is not.
+ * @param {number} share  From 0 to 1.
+ */
+export function percent(share) {
+  if (share > 0 && share < 0.001) return "< 0.1 %";
+  if (share < 1 && share > 0.999) return "> 99.9 %";
+  return `${(share * 100).toFixed(share === 0 || share === 1 ? 0 : 1)} %`;
+}
+
+/**
+ * A number with about four digits behind what matters; a class that is text stays as it is.
+ * @param {string | number} value
+ */
+export function figure(value) {
+  if (typeof value !== "number") return value;
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e15)) return value.toExponential(4);
+  const digits = Math.abs(value) < 1 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 3 };
+  return new Intl.NumberFormat("en", digits).format(value);
+}
+
+/** A metric with its 95 % interval, such as `0.918 (0.912 to 0.924)`. */
+export function metricValue({ value, low, high }) {
+  const round = (/** @type {number} */ each) => (Math.abs(each) < 10 ? each.toFixed(3) : figure(Number(each.toPrecision(4))));
+  return low === null || low === undefined || high === null || high === undefined
+    ? round(value)
+    : `${round(value)} (${round(low)} to ${round(high)})`;
+}
+
+/** A moment as the reader's own clock shows it. @param {string} iso */
+export function moment(iso) {
+  const date = new Date(iso);
+  return Number.isNaN(date.getTime())
+    ? iso
+    : new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" }).format(date);
+}
+
+/**
+ * What went wrong and what to do, in the reader's words.
+ *
+ * @param {unknown} error
+ * @returns {{ title: string, advice: string }}
+ */
+export function explain(error) {
+  const failure = /** @type {ApiError} */ (error);
+  switch (failure?.kind) {
+    case "network":
+      return { title: "The API cannot be reached.", advice: "Check the connection, and that the API is running, then try again." };
+    case "timeout":
+      return { title: "The API took too long to answer.", advice: "It may be starting up; try again in a moment." };
+    case "busy":
+      return { title: "The API is not ready.", advice: `${failure.detail ? `${failure.detail} ` : ""}Try again in ${wait(failure.retryAfter)}.` };
+    case "invalid":
+      return { title: "The record was refused.", advice: failure.detail || "Check the values." };
+    case "missing":
+      return { title: "The API does not know this.", advice: failure.detail || "The model may have been removed; load the page again." };
+    case "refused":
+      return { title: "The API refused the request.", advice: failure.detail || `It answered with status ${failure.status}.` };
+    case "broken":
+      return { title: "The API answered with an error.", advice: failure.detail || "Try again; if it stays, its log knows why." };
+    default:
+      return { title: "This page cannot show the model.", advice: error instanceof Error ? error.message : "Load the page again." };
+  }
+}
+
+function wait(seconds) {
+  if (!seconds) return "a moment";
+  return seconds === 1 ? "1 second" : `${seconds} seconds`;
+}
