@@ -9,7 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -195,6 +204,19 @@ class ModelSpec(_Part):
     retrain: Retrain = Retrain()
     monitor: Monitor = Monitor()
     notify: Notify = Notify()
+
+    @field_serializer("features", when_used="json")
+    def _features_in_order(self, features: dict[str, Feature]) -> list[tuple[str, Feature]]:
+        """As pairs: the order of features is that of the model's columns, and canonical JSON sorts an object's keys."""
+        return list(features.items())
+
+    @field_validator("features", mode="before")
+    @classmethod
+    def _features_from_pairs(cls, value: Any) -> Any:
+        pairs = isinstance(value, list) and all(
+            isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
+        )
+        return dict(value) if pairs else value
 
     @model_validator(mode="before")
     @classmethod
