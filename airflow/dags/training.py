@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, dag, task
+from airflow.sdk import DAG, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
-from perennial.jobs import SpecFile, find_specs, run_step
+from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
 from perennial.spec import ModelSpec
 
 log = logging.getLogger(__name__)
@@ -56,9 +56,15 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         **POLICY,
     )
     def training() -> None:
+        def step(name: str, **arguments: str | bool) -> dict[str, Any]:
+            try:
+                return run_step(name, place, get_current_context()["run_id"], **arguments)
+            except JobFailed as error:
+                raise (AirflowFailException(str(error)) if error.final else error) from error
+
         @task
-        def snapshot(run_id: str = "", params: dict[str, Any] | None = None) -> dict[str, Any]:
-            return run_step("snapshot", place, run_id, force=bool((params or {}).get("force")))
+        def snapshot() -> dict[str, Any]:
+            return step("snapshot", force=bool(get_current_context()["params"]["force"]))
 
         @task.branch
         def anything_to_do(found: dict[str, Any]) -> str:
@@ -69,23 +75,21 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
             """Ends the run: this dataset has been trained with this spec before."""
 
         @task(map_index_template="{{ candidate }}")
-        def train(candidate: str, run_id: str = "") -> dict[str, Any]:
-            from airflow.sdk import get_current_context
-
+        def train(candidate: str) -> dict[str, Any]:
             get_current_context()["candidate"] = candidate  # type: ignore[typeddict-unknown-key]
-            return run_step("train", place, run_id, candidate=candidate)
+            return step("train", candidate=candidate)
 
         @task
-        def select(run_id: str = "") -> dict[str, Any]:
-            return run_step("select", place, run_id)
+        def select() -> dict[str, Any]:
+            return step("select")
 
         @task
-        def register(run_id: str = "") -> dict[str, Any]:
-            return run_step("register", place, run_id)
+        def register() -> dict[str, Any]:
+            return step("register")
 
         @task
-        def gate(run_id: str = "") -> dict[str, Any]:
-            return run_step("gate", place, run_id)
+        def gate() -> dict[str, Any]:
+            return step("gate")
 
         @task.branch
         def passed(decision: dict[str, Any]) -> str:
@@ -98,16 +102,16 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
                 log.warning("%s", reason)
 
         @task
-        def promote(run_id: str = "") -> dict[str, Any]:
-            return run_step("promote", place, run_id)
+        def promote() -> dict[str, Any]:
+            return step("promote")
 
         @task
-        def smoke(run_id: str = "") -> dict[str, Any]:
-            return run_step("smoke", place, run_id)
+        def smoke() -> dict[str, Any]:
+            return step("smoke")
 
         @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-        def conclude(run_id: str = "") -> dict[str, Any]:
-            return run_step("conclude", place, run_id)
+        def conclude() -> dict[str, Any]:
+            return step("conclude")
 
         found = snapshot()
         trained = train.expand(candidate=list(spec.candidates))

@@ -116,6 +116,12 @@ class PromotionRefused(PerennialError):
     exit_code = 9
 
 
+class SmokeTestError(PerennialError):
+    """The promoted version does not answer at the real endpoint, or answers wrongly."""
+
+    exit_code = 12
+
+
 class StoreUnavailable(PerennialError):
     """S3 did not answer, or refused access; nothing is known about the outcome."""
 

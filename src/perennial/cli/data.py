@@ -38,7 +38,8 @@ def init(
     try:
         output.write_text(draft.text, encoding="utf-8")
     except OSError as error:
-        raise SpecError(f"cannot be written ({error.strerror}).", file=str(output), remedy="Name another with -o.") from error
+        problem = f"cannot be written ({error.strerror})."
+        raise SpecError(problem, file=str(output), remedy="Name another with -o.") from error
     if as_json:
         show_json({"spec": str(output), "warnings": list(draft.warnings)})
         return

@@ -39,7 +39,8 @@ def models(as_json: Json = False) -> None:
                 "since": head.time.isoformat() if head else None,
             }
         )
-    show_table(rows, ("model", "champion", "generation", "since"), as_json, "No model yet: run `perennial cycle model.yaml`.")
+    empty = "No model yet: run `perennial cycle model.yaml`."
+    show_table(rows, ("model", "champion", "generation", "since"), as_json, empty)
 
 
 def versions(model: Model, as_json: Json = False) -> None:

@@ -81,7 +81,7 @@ def _bucket(store: Store) -> Iterator[Finding]:
         else:
             yield Finding(
                 what="conditional writes", ok=False, found="ignored",
-                remedy="This endpoint overwrites in spite of If-None-Match; the registry is not safe on it. Use S3 itself.",
+                remedy="This endpoint overwrites in spite of If-None-Match: the registry is not safe on it. Use S3.",
             )  # fmt: skip
     except PerennialError as error:
         yield Finding(what="bucket", ok=False, found=error.message, remedy=error.remedy)

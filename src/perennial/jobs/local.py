@@ -17,15 +17,18 @@ from typing import Any
 
 from perennial.errors import PerennialError
 
+# Usage, spec, data, integrity, training, refusal: the same input gives the same answer.
+FINAL = frozenset({2, 3, 4, 7, 8, 9})
 log = logging.getLogger(__name__)
 
 
 class JobFailed(PerennialError):
-    """A step's process ended with an error. Carries its exit code."""
+    """A step's process ended with an error. Carries its exit code; ``final`` when trying again cannot help."""
 
     def __init__(self, step: str, exit_code: int, reason: str) -> None:
         super().__init__(f"Step {step} failed with exit code {exit_code}: {reason}")
         self.exit_code = exit_code
+        self.final = exit_code in FINAL
 
 
 def run_step(step: str, spec: str, run: str, **arguments: str | bool | None) -> dict[str, Any]:
@@ -64,9 +67,8 @@ class _Ended:
 def _follow(command: list[str]) -> _Ended:
     """Run a command, passing each line on to the log; its process never outlives ours."""
     line = "no output"
-    with subprocess.Popen(  # noqa: S603 - our own module, no shell
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=_environment()
-    ) as process:
+    pipes: dict[str, int] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen(command, text=True, env=_environment(), **pipes) as process:  # type: ignore[call-overload]  # noqa: S603
         try:
             assert process.stdout is not None
             for raw in process.stdout:
