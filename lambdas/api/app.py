@@ -1,0 +1,88 @@
+"""The application: which routes there are, and what they are given."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
+
+from lambdas.api import documents, health, models, predict, problems
+from lambdas.api.observed import Observed
+from lambdas.api.services import Services
+from lambdas.api.telemetry import Telemetry
+from perennial.serving.catalog import Catalog
+from perennial.serving.refresh import Clock, ModelCache
+from perennial.settings import Settings
+from perennial.store import Store, open_store
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+STORE_TIMEOUT_SECONDS = 5.0
+ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
+    ("POST", "/models/{model}/predict", predict.predict),
+    ("POST", "/predict", predict.predict_only),
+    ("GET", "/models", models.list_models),
+    ("GET", "/models/{model}", models.show_model),
+    ("GET", "/models/{model}/schema", models.show_schema),
+    ("GET", "/health", health.health),
+    ("GET", "/ready", health.ready),
+    ("GET", "/openapi.json", documents.openapi),
+    ("GET", "/docs", documents.docs),
+)
+
+
+class RawRoute(APIRoute):
+    """A route whose endpoint takes the request and gives the response: its schema is the model's, not Python's."""
+
+    def get_route_handler(self) -> Endpoint:
+        return self.endpoint  # type: ignore[no-any-return]  # ROUTES holds nothing else
+
+
+def create_app(
+    settings: Settings | None = None,
+    store: Store | None = None,
+    *,
+    clock: Clock = time.time,
+    entropy: Callable[[int], bytes] = os.urandom,
+    telemetry: Telemetry | None = None,
+) -> FastAPI:
+    """The API over one bucket; ``uvicorn lambdas.api.app:create_app --factory`` serves it.
+
+    Raises:
+        SettingsError: no settings are given, and the environment names no bucket.
+    """
+    settings = settings or Settings.load()
+    store = store or open_store(settings, client_timeout=STORE_TIMEOUT_SECONDS)
+    app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None)
+    services = Services(
+        cache=ModelCache(store, refresh_seconds=settings.refresh_seconds, clock=clock),
+        catalog=Catalog(store, refresh_seconds=settings.refresh_seconds, clock=clock),
+        clock=clock,
+        entropy=entropy,
+    )
+    app.state.services = services
+    app.router.route_class = RawRoute
+    for method, path, endpoint in ROUTES:
+        app.add_api_route(path, endpoint, methods=[method])
+    problems.install(app)
+    if settings.allowed_origin:
+        _allow(app, settings.allowed_origin)
+    app.add_middleware(Observed, telemetry=telemetry or Telemetry(), new_id=services.new_id)
+    return app
+
+
+def _allow(app: FastAPI, origin: str) -> None:
+    """Let the pages of one origin call; in the cloud the HTTP API does so before a request gets here."""
+    from starlette.middleware.cors import CORSMiddleware
+
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=[origin],
+        allow_methods=["GET", "POST"],
+        allow_headers=["content-type", "x-correlation-id"],
+        expose_headers=["x-request-id", "retry-after"],
+        max_age=600,
+    )

@@ -1,0 +1,83 @@
+"""GET /models, GET /models/{model}, GET /models/{model}/schema."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Request, Response
+
+from lambdas.api.services import services_of
+from perennial.serving.refresh import Snapshot
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+async def list_models(request: Request) -> Response:
+    """The deployed models: name, version, generation, and since when."""
+    deployed = await services_of(request).deployed()
+    return _json(
+        {
+            "models": [
+                {
+                    "name": model.name,
+                    "version": model.entry.version,
+                    "generation": model.entry.generation,
+                    "promoted_at": model.entry.time.isoformat(),
+                }
+                for model in deployed
+            ]
+        }
+    )
+
+
+async def show_model(request: Request) -> Response:
+    """What is served under this name: version, lineage, metrics with intervals, and how exact the export is."""
+    snapshot = await services_of(request).snapshot(request, request.path_params["model"])
+    manifest = snapshot.predictor.manifest
+    return _json(
+        {
+            "name": manifest.spec.name,
+            "task": manifest.spec.task,
+            "classes": list(manifest.classes),
+            "version": snapshot.entry.version,
+            "generation": snapshot.entry.generation,
+            "promoted_at": snapshot.entry.time.isoformat(),
+            "candidate": manifest.candidate,
+            "estimator": manifest.estimator,
+            "metric": manifest.spec.metric,
+            "metrics": {name: metric.model_dump() for name, metric in manifest.metrics.items()},
+            "holdout_rows": manifest.holdout_rows,
+            "parity": manifest.parity.model_dump(),
+            "dataset": manifest.dataset,
+            "code": manifest.code,
+            "run": manifest.run,
+        }
+    )
+
+
+async def show_schema(request: Request) -> Response:
+    """The JSON Schema (2020-12) of one record, from which a form can be drawn; the task stands in `x-perennial`."""
+    return _json(schema_of(await services_of(request).snapshot(request, request.path_params["model"])))
+
+
+def schema_of(snapshot: Snapshot) -> dict[str, Any]:
+    """The schema of one record of the model being served."""
+    spec = snapshot.predictor.manifest.spec
+    target = spec.target.column
+    return {
+        "$schema": DIALECT,
+        "description": f"One record, from which {spec.name} predicts {target}.",
+        **snapshot.predictor.schema.json_schema(),
+        "x-perennial": {
+            "model": spec.name,
+            "version": snapshot.entry.version,
+            "task": spec.task,
+            "target": target,
+            "classes": list(snapshot.predictor.manifest.classes),
+        },
+    }
+
+
+def _json(content: object) -> Response:
+    return Response(json.dumps(content), media_type="application/json", headers={"cache-control": "no-cache"})

@@ -1,0 +1,101 @@
+"""The OpenAPI document: the routes as FastAPI knows them, with the shapes of what goes in and comes out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from lambdas.api import shapes
+from lambdas.api.problems import MEDIA_TYPE
+
+REFERENCE = "#/components/schemas/{model}"
+VERSION = "0.1.0"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What one route answers with, and the problems it may tell. Without ``answers``, any JSON object or HTML."""
+
+    answers: tuple[type[BaseModel], ...] = ()
+    problems: tuple[int, ...] = (500,)
+    takes: tuple[type[BaseModel], ...] = ()
+    media_type: str = "application/json"
+    unready: type[BaseModel] | None = None
+
+
+_PREDICT = Operation(
+    (shapes.Answer, shapes.Answers), (400, 404, 413, 415, 422, 500, 503), (shapes.Record, shapes.Instances)
+)
+OPERATIONS: dict[tuple[str, str], Operation] = {
+    ("/models/{model}/predict", "post"): _PREDICT,
+    ("/predict", "post"): Operation(_PREDICT.answers, (400, 404, 409, 413, 415, 422, 500, 503), _PREDICT.takes),
+    ("/models", "get"): Operation((shapes.Models,), (500, 503)),
+    ("/models/{model}", "get"): Operation((shapes.ModelCard,), (404, 500, 503)),
+    ("/models/{model}/schema", "get"): Operation((), (404, 500, 503)),
+    ("/health", "get"): Operation((shapes.Health,)),
+    ("/ready", "get"): Operation((shapes.Ready,), unready=shapes.Ready),
+    ("/openapi.json", "get"): Operation(),
+    ("/docs", "get"): Operation(media_type="text/html"),
+}
+
+
+def document(app: FastAPI, records: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """OpenAPI 3.1. ``records`` maps each deployed model to its record's JSON Schema, which joins the components."""
+    found = get_openapi(title="Perennial", version=VERSION, routes=app.routes, description=_DESCRIPTION)
+    for (path, method), operation in OPERATIONS.items():
+        _describe(found["paths"][path], method, path, operation)
+    used = {shape for operation in OPERATIONS.values() for shape in _shapes(operation)} | {shapes.ProblemShape}
+    ordered = sorted(used, key=lambda shape: shape.__name__)
+    _, definitions = models_json_schema([(shape, "validation") for shape in ordered], ref_template=REFERENCE)
+    components = dict(sorted(definitions["$defs"].items()))
+    components |= {f"Record.{name}": schema for name, schema in sorted(records.items())}
+    found["components"] = {"schemas": components}
+    return found
+
+
+_DESCRIPTION = "Predictions of the deployed models. Every error is an `application/problem+json` (RFC 9457)."
+
+
+def _shapes(operation: Operation) -> tuple[type[BaseModel], ...]:
+    return operation.answers + operation.takes + ((operation.unready,) if operation.unready else ())
+
+
+def _describe(item: dict[str, Any], method: str, path: str, operation: Operation) -> None:
+    route = item[method]
+    route["operationId"] = f"{method}{''.join(part.strip('{}').title() for part in path.split('/'))}"
+    route["summary"] = path
+    if "{model}" in path:
+        route["parameters"] = [
+            {
+                "name": "model",
+                "in": "path",
+                "required": True,
+                "description": "A deployed model's name.",
+                "schema": {"type": "string", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "maxLength": 40},
+            }
+        ]
+    if operation.takes:
+        route["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any(operation.takes)}}}
+    content = {operation.media_type: {"schema": _any(operation.answers) if operation.answers else {}}}
+    route["responses"] = {"200": {"description": "The answer.", "content": content}}
+    for status in operation.problems:
+        route["responses"][str(status)] = {
+            "description": HTTPStatus(status).phrase + ".",
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    if operation.unready:
+        route["responses"]["503"] = {
+            "description": "Not ready.",
+            "content": {"application/json": {"schema": _any((operation.unready,))}},
+        }
+
+
+def _any(answers: tuple[type[BaseModel], ...]) -> dict[str, Any]:
+    references = [{"$ref": REFERENCE.format(model=answer.__name__)} for answer in answers]
+    return references[0] if len(references) == 1 else {"anyOf": references}

@@ -1,0 +1,112 @@
+"""Every error as ``application/problem+json`` (RFC 9457): the one place where errors become HTTP statuses.
+
+A problem names fields and reasons, never values, and carries the request id its log line has.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from lambdas.api.trace import trace_of
+from perennial.errors import IntegrityError, InvalidRecord, NotFoundError, PerennialError, StoreUnavailable
+from perennial.serving.requests import BrokenJson
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:perennial:problem:"
+
+
+class Problem(Exception):
+    """An answer other than success. ``kind`` is the last part of the problem's type, a stable word for programs."""
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: tuple[tuple[str, str], ...] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.kind, self.detail = status, kind, detail
+        self.errors = errors
+        self.headers = dict(headers or {})
+
+
+def problem_of(error: PerennialError, retry_after: int = 1) -> Problem:
+    """The problem a domain error is told as. Says nothing of keys, endpoints or digests: those stand in the log."""
+    retry = {"retry-after": str(retry_after)}
+    match error:
+        case BrokenJson():
+            return Problem(400, "broken-json", "The body is not valid JSON.", errors=error.problems)
+        case InvalidRecord():
+            return Problem(422, "invalid-record", "The record does not fit the model's schema.", errors=error.problems)
+        case NotFoundError():
+            return Problem(404, "unknown-model", "No such model is deployed. GET /models lists those that are.")
+        case StoreUnavailable():
+            return Problem(503, "store-unavailable", "The model cannot be read at the moment.", headers=retry)
+        case IntegrityError():
+            return Problem(503, "model-unverifiable", "The model cannot be verified, so it is not used.", headers=retry)
+        case _:
+            return internal_error()
+
+
+def internal_error() -> Problem:
+    return Problem(500, "internal", "The service failed. The request id leads to its log.")
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    """The problem as JSON, in the order people read it."""
+    content: dict[str, Any] = {
+        "type": TYPE_PREFIX + problem.kind,
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": request_id,
+    }
+    if problem.errors:
+        content["errors"] = [{"field": field, "reason": reason} for field, reason in problem.errors]
+    return Response(json.dumps(content), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of an app, its own and the framework's, as a problem."""
+
+    async def of_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Problem)
+        return problem_response(error, trace_of(request.scope).request_id)
+
+    async def of_domain(request: Request, error: Exception) -> Response:
+        assert isinstance(error, PerennialError)
+        trace_of(request.scope).error = type(error).__name__
+        retry_after = request.app.state.services.cache.retry_after(request.path_params.get("model", ""))
+        return problem_response(problem_of(error, retry_after), trace_of(request.scope).request_id)
+
+    async def of_framework(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return problem_response(_of_http(error), trace_of(request.scope).request_id)
+
+    async def of_bug(request: Request, error: Exception) -> Response:
+        return problem_response(internal_error(), trace_of(request.scope).request_id)
+
+    app.add_exception_handler(Problem, of_problem)
+    app.add_exception_handler(PerennialError, of_domain)
+    app.add_exception_handler(HTTPException, of_framework)
+    app.add_exception_handler(Exception, of_bug)
+
+
+def _of_http(error: HTTPException) -> Problem:
+    """What FastAPI and Starlette raise themselves: no such route, no such method."""
+    match error.status_code:
+        case 404:
+            return Problem(404, "unknown-route", "No such route. GET /openapi.json lists them.")
+        case 405:
+            return Problem(405, "method-not-allowed", "This route does not take that method.", headers=error.headers)
+        case status:
+            return Problem(status, "http", HTTPStatus(status).phrase + ".", headers=error.headers)

@@ -1,0 +1,159 @@
+"""The answers' shapes, for the OpenAPI document and for the tests that hold the answers to them.
+
+Loaded only where one of these is wanted: the routes build their answers without them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Text = Annotated[str, Field(max_length=500)]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": False})
+
+
+class ModelRef(_Shape):
+    """Which version answered: `digest` is its graph's, `dataset` the dataset version it was trained on."""
+
+    name: str
+    version: str
+    digest: str
+    dataset: str
+
+
+class Prediction(_Shape):
+    """A class with the probability of each class, or, for a regression, a number alone."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None = None
+    prediction_id: str
+
+
+class Answer(Prediction):
+    """The answer to one flat record."""
+
+    model: ModelRef
+
+
+class Answers(_Shape):
+    """The answers to `{"instances": [...]}`, in order."""
+
+    predictions: list[Prediction]
+    model: ModelRef
+
+
+class Record(BaseModel):
+    """One flat record. Its fields are the model's own: see `GET /models/{model}/schema`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, float | str | None]
+
+
+class Instances(_Shape):
+    """Many records at once, answered all or none."""
+
+    instances: list[Record] = Field(min_length=1, max_length=1000)
+
+
+class ModelLine(_Shape):
+    """One deployed model."""
+
+    name: str
+    version: str
+    generation: int
+    promoted_at: str
+
+
+class Models(_Shape):
+    """All deployed models."""
+
+    models: list[ModelLine]
+
+
+class MetricValue(_Shape):
+    """A metric on the holdout with its 95 % bootstrap interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+class ParityValue(_Shape):
+    """How closely the served graph matched the model as trained."""
+
+    max_difference: float
+    changed_classes: int
+    holdout_rows: int
+    boundary_rows: int
+
+
+class ModelCard(_Shape):
+    """One model version as served, with its lineage."""
+
+    name: str
+    task: Literal["binary", "multiclass", "regression"]
+    classes: list[str]
+    version: str
+    generation: int
+    promoted_at: str
+    candidate: str
+    estimator: str
+    metric: str
+    metrics: dict[str, MetricValue]
+    holdout_rows: int
+    parity: ParityValue
+    dataset: str
+    code: str
+    run: str
+
+
+class Health(_Shape):
+    status: Literal["ok"]
+
+
+class RefreshFailure(_Shape):
+    """Why a newer version could not be taken up, and since when."""
+
+    reason: Literal["store_unavailable", "integrity", "not_found"]
+    since: str
+
+
+class Readiness(_Shape):
+    """One model: `stale` is served from its last good version."""
+
+    name: str
+    status: Literal["ready", "stale", "unavailable"]
+    version: str | None = None
+    generation: int | None = None
+    checked_seconds_ago: float
+    failure: RefreshFailure | None = None
+
+
+class Ready(_Shape):
+    """The worst status of all models, and each model's own."""
+
+    status: Literal["ready", "stale", "unavailable"]
+    models: list[Readiness]
+
+
+class FieldProblem(_Shape):
+    """`field` is a name, or a place such as `instances.3.Age`; the value is never repeated."""
+
+    field: Text
+    reason: Text
+
+
+class ProblemShape(_Shape):
+    """An error (RFC 9457)."""
+
+    model_config = ConfigDict(title="Problem")
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldProblem] | None = None

@@ -1,0 +1,48 @@
+"""What is noted of one request while it is answered, for its log line, its metrics and its problem."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from starlette.types import Scope
+
+SCOPE_KEY = "perennial.trace"
+_CORRELATION = re.compile(rb"[A-Za-z0-9._:=/-]{1,128}")
+
+
+@dataclass(slots=True)
+class Trace:
+    """One request's notes. ``rows`` counts predictions; ``refresh`` says why the model could not be refreshed."""
+
+    request_id: str
+    correlation_id: str
+    cold_start: bool = False
+    model: str | None = None
+    version: str | None = None
+    generation: int | None = None
+    rows: int = 0
+    error: str | None = None
+    refresh: str | None = None
+
+
+def trace_of(scope: Scope) -> Trace:
+    """The notes of the request being answered."""
+    return cast(Trace, scope[SCOPE_KEY])
+
+
+def start_trace(scope: Scope, fallback_id: str) -> Trace:
+    """Begin the notes of a request: Lambda's request id where there is one, the caller's correlation id where legal."""
+    context: Any = scope.get("aws.context")
+    request_id = getattr(context, "aws_request_id", None) or fallback_id
+    trace = Trace(request_id, _correlation_id(scope) or request_id)
+    scope[SCOPE_KEY] = trace
+    return trace
+
+
+def _correlation_id(scope: Scope) -> str | None:
+    for name, value in scope["headers"]:
+        if name == b"x-correlation-id" and _CORRELATION.fullmatch(value):
+            return bytes(value).decode()
+    return None

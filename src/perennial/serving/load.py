@@ -1,0 +1,23 @@
+"""From the registry to a predictor, trusting nothing that does not match its digest."""
+
+from __future__ import annotations
+
+from perennial.errors import IntegrityError
+from perennial.registry.manifest import MODEL_FILE
+from perennial.registry.verify import read_file, read_manifest
+from perennial.serving.predictor import Predictor
+from perennial.store import Store
+
+
+def load(store: Store, model: str, version: str) -> Predictor:
+    """Read, verify and load one version of a model; nothing is parsed before its digest has been checked.
+
+    Raises:
+        IntegrityError: manifest or graph do not match their digests, belong to another model, or cannot be run.
+        NotFoundError: the version, or its graph, is not in the registry.
+        StoreUnavailable: S3 did not answer.
+    """
+    manifest = read_manifest(store, model, version)
+    if MODEL_FILE not in manifest.files:
+        raise IntegrityError(f"Version {version} of {model} has no {MODEL_FILE}.")
+    return Predictor(manifest, read_file(store, manifest, MODEL_FILE))

@@ -1,0 +1,155 @@
+"""The one predictor: the API, the batch scorer, the Spark job and the gate's smoke test all call it.
+
+onnxruntime's element-wise kernels (``Exp``, ``Sigmoid``, ``Tanh`` in double) take whole SIMD packets
+through one polynomial and the remainder through another, so a row's answer could depend, in its last
+bit, on how many rows stand beside it. Every run is therefore padded to a multiple of eight rows, a
+whole number of packets on every CPU: a row's answer is the same alone and in any batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+from pydantic import BaseModel
+
+from perennial.errors import IntegrityError, InvalidRecord
+from perennial.records import RecordSchema
+from perennial.registry.manifest import ModelManifest
+
+PACKET = 8
+INPUT = "x"
+CLASSIFICATION = ("label", "probabilities")
+REGRESSION = ("value",)
+
+Matrix = NDArray[np.float64]
+
+_LOAD_FAILURES = (
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+
+
+class Scores(NamedTuple):
+    """What the graph answered for n rows: class indices and [n, classes] probabilities, or [n] values."""
+
+    labels: NDArray[np.int64] | None
+    probabilities: Matrix | None
+    values: Matrix | None
+
+
+class Prediction(NamedTuple):
+    """One answer: the class label, a key of ``probabilities``, or for a regression the value and None."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None
+
+
+class Predictor:
+    """A verified model version, ready to answer. Immutable, and safe to share between threads."""
+
+    def __init__(self, manifest: ModelManifest, onnx: bytes) -> None:
+        """Build the session of a graph whose digest has been verified.
+
+        Raises:
+            IntegrityError: onnxruntime refuses the graph, or its inputs and outputs are not those of the manifest.
+        """
+        self.manifest = manifest
+        self.schema = RecordSchema(manifest.spec)
+        self._outputs = REGRESSION if manifest.spec.task == "regression" else CLASSIFICATION
+        self._width = len(self.schema.columns)
+        self._session = _session(manifest, onnx)
+        self._check_signature()
+
+    def run(self, x: Matrix) -> Scores:
+        """Score a float64 matrix [n, columns]; bit for bit the same for a row alone and within any batch."""
+        rows = len(x)
+        padding = -rows % PACKET
+        if padding or not rows:
+            padded = np.zeros((rows + padding or PACKET, self._width))
+            padded[:rows] = x
+            x = padded
+        found = self._session.run(self._outputs, {INPUT: x})
+        if len(found) == 1:
+            return Scores(None, None, found[0][:rows])
+        return Scores(found[0][:rows], found[1][:rows], None)
+
+    def predict(self, records: Sequence[BaseModel]) -> list[Prediction]:
+        """Answer valid records, in order.
+
+        Raises:
+            InvalidRecord: the model overflows on a record; the field is the record's position.
+        """
+        row = self.schema.row
+        x = np.zeros((len(records) + -len(records) % PACKET, self._width))
+        for i, record in enumerate(records):
+            x[i] = row(record)
+        scores = self.run(x)
+        if scores.values is not None:
+            values = scores.values[: len(records)].tolist()
+            _refuse_overflow([math.isfinite(value) for value in values])
+            return [Prediction(value, None) for value in values]
+        assert scores.labels is not None and scores.probabilities is not None  # not a regression
+        classes = self.manifest.classes
+        labels = scores.labels[: len(records)].tolist()
+        rows = scores.probabilities[: len(records)].tolist()
+        _refuse_overflow([all(map(math.isfinite, probabilities)) for probabilities in rows])
+        return [
+            Prediction(classes[label], dict(zip(classes, probabilities, strict=True)))
+            for label, probabilities in zip(labels, rows, strict=True)
+        ]
+
+    def _check_signature(self) -> None:
+        """Raises IntegrityError unless the graph takes and gives what the manifest says."""
+        inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
+        outputs = {node.name: node.shape[1:] for node in self._session.get_outputs()}
+        expected = [(INPUT, "tensor(double)", [self._width])]
+        if inputs != expected:
+            raise self._refusal(f"takes {inputs} instead of {expected}")
+        if not set(self._outputs) <= set(outputs):
+            raise self._refusal(f"answers {sorted(outputs)} instead of {sorted(self._outputs)}")
+        width = outputs.get("probabilities", [])
+        if width and isinstance(width[0], int) and width[0] != len(self.manifest.classes):
+            raise self._refusal(f"gives {width[0]} probabilities for {len(self.manifest.classes)} classes")
+
+    def _refusal(self, reason: str) -> IntegrityError:
+        return IntegrityError(
+            f"The graph of {self.manifest.model} {self.manifest.version} {reason}.",
+            remedy="Train the model again; this version cannot be served.",
+        )
+
+
+def _session(manifest: ModelManifest, onnx: bytes) -> ort.InferenceSession:
+    """One thread: a request is one row, and a Lambda is one core. No memory pattern: batches vary in length."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.enable_mem_pattern = False
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    except _LOAD_FAILURES as error:
+        raise IntegrityError(
+            f"onnxruntime refuses the graph of {manifest.model} {manifest.version}: {str(error).splitlines()[0][:200]}",
+            remedy="Train the model again; this version cannot be served.",
+        ) from error
+
+
+def _refuse_overflow(finite: Sequence[bool]) -> None:
+    if not all(finite):
+        raise InvalidRecord(
+            tuple(
+                (str(i), "The model has no finite answer to these values; are they far out of range?")
+                for i, good in enumerate(finite)
+                if not good
+            )
+        )
