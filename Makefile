@@ -1,0 +1,86 @@
+# Every target does its own set-up, under this folder, from any Python 3.11 to 3.13: make PYTHON=/path/to/python3.12
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+export PYTHON PYTHONNOUSERSITE = 1 SAM_CLI_TELEMETRY = 0
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+SETUP := sh infra/setup/setup.sh
+MAIN := .venv/bin
+NODE := PATH="$(CURDIR)/.local/envs/node/bin:$$PATH"
+SITE := frontend/dist/index.html
+SITE_SOURCES := $(shell find frontend -name node_modules -prune -o -path frontend/dist -prune -o -type f -print)
+
+.PHONY: help setup demo test lint format build site up down airflow bench browser lock clean
+
+help: ## List every target
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: ## Make the main environment, .venv, with the perennial command
+	@$(SETUP) environments.py main
+
+demo: $(SITE) ## Show one whole loop on iris: data, Airflow, gate, registry, API, form
+	@$(SETUP) environments.py main ministack airflow
+	@$(MAIN)/python -m perennial.demo
+
+test: lint browser $(SITE) ## Check and test everything
+	@$(SETUP) environments.py main ministack airflow sam
+	@$(MAIN)/python infra/setup/run_tests.py $(PYTEST)
+
+lint: ## Check style, types and who imports whom
+	@$(SETUP) environments.py main
+	@$(MAIN)/ruff check .
+	@$(MAIN)/ruff format --check .
+	@$(MAIN)/mypy
+	@$(MAIN)/lint-imports --no-logo
+
+format: ## Bring the code into the one style
+	@$(SETUP) environments.py main
+	@$(MAIN)/ruff check --fix .
+	@$(MAIN)/ruff format .
+
+build: $(SITE) ## Build what is deployed: build/api for Lambda, frontend/dist for S3
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy package
+
+site: $(SITE) ## Build the form
+
+up: $(SITE) ## Run a local AWS with the API and the form until Ctrl-C (DETACH=1: until make down)
+	@$(SETUP) environments.py main ministack
+	@$(MAIN)/python -m perennial.deploy up $(if $(DETACH),--detach)
+
+down: ## End the local AWS that make up DETACH=1 left running
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy down
+
+airflow: ## Run Airflow with its pages on the local AWS of make up, until Ctrl-C
+	@$(SETUP) environments.py main airflow
+	@sh infra/setup/airflow.sh
+
+bench: ## Measure what the README states
+	@$(SETUP) environments.py main ministack
+	@$(MAIN)/python -m benchmarks
+
+browser: ## Find a Chromium or Chrome for the tests of the form
+	@$(SETUP) environments.py main
+	@$(SETUP) browser.py
+
+lock: ## Pin all packages anew (UPGRADE=1: at their newest versions)
+	@$(SETUP) environments.py
+	@$(SETUP) lock.py $(if $(UPGRADE),--upgrade)
+
+clean: ## Remove all that was built or set up; a running local AWS is ended first
+	@if [ -x $(MAIN)/python ]; then $(MAIN)/python -m perennial.deploy down; fi
+	rm -rf .venv .local build dist frontend/dist frontend/node_modules
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+frontend/node_modules/.installed: frontend/package.json frontend/package-lock.json
+	@$(SETUP) environments.py node
+	@echo "form: installing its build tools ..."
+	@cd frontend && $(NODE) npm ci --silent --no-fund --no-audit --no-update-notifier
+	@touch $@
+
+$(SITE): frontend/node_modules/.installed $(SITE_SOURCES)
+	@echo "form: building ..."
+	@cd frontend && $(NODE) npm run --silent build
+	@touch $@

@@ -1,0 +1,172 @@
+"""Make the project's environments, all of them under the repository: ``environments.py main ministack ...``.
+
+Needs only the standard library. Each environment carries a stamp with the hash of all that it was made from; it is
+made anew when the stamp does not match, so an interrupted set-up is never taken for a finished one.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKS = ROOT / "requirements"
+UV_HOME = ROOT / ".local/uv"
+UV = UV_HOME / "bin/uv"
+STAMP = "made-from"
+NODE_MAJOR = 20
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A folder, the locks it is made from, and whether the project itself is installed into it."""
+
+    folder: str
+    locks: tuple[str, ...]
+    project: bool = False
+
+
+ENVIRONMENTS = {
+    "main": Environment(".venv", ("dev.txt",), project=True),
+    "airflow": Environment(".local/envs/airflow", ("airflow.txt", "dags-test.txt"), project=True),
+    "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
+    "sam": Environment(".local/envs/sam", ("sam.txt",)),
+    "node": Environment(".local/envs/node", ("node.txt",)),
+}
+
+
+class SetupError(Exception):
+    """Set-up cannot go on; the message says what to do."""
+
+
+def main(names: list[str]) -> int:
+    (ROOT / ".local").mkdir(exist_ok=True)
+    with (ROOT / ".local/setup.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once take turns
+        try:
+            make_uv()
+            for name in names:
+                if name == "node" and system_node():
+                    continue
+                make(name, ENVIRONMENTS[name])
+        except SetupError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
+    return 0
+
+
+def make(name: str, environment: Environment) -> None:
+    """Make one environment, unless it is there."""
+    folder = ROOT / environment.folder
+    locks = [LOCKS / lock for lock in environment.locks]
+    made_from = digest([*locks, LOCKS / "build.txt", ROOT / "pyproject.toml"] if environment.project else locks)
+    if stamped(folder, made_from):
+        return
+    started = time.monotonic()
+    say(f"{name}: making {environment.folder} ...")
+    (folder / STAMP).unlink(missing_ok=True)
+    uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(folder))
+    python = str(folder / "bin/python")
+    uv("pip", "sync", "--python", python, "--require-hashes", *map(str, locks))
+    if environment.project:
+        backend = ["--build-constraints", str(LOCKS / "build.txt")]
+        uv("pip", "install", "--quiet", "--python", python, "--no-deps", *backend, "--editable", str(ROOT))
+    (folder / STAMP).write_text(made_from)
+    say(f"{name}: ready after {time.monotonic() - started:.0f} s")
+
+
+def make_uv() -> None:
+    """uv in an environment of its own: by venv, else by this machine's pip, else by this machine's uv."""
+    lock = LOCKS / "uv.txt"
+    made_from = digest([lock])
+    if stamped(UV_HOME, made_from):
+        return
+    say("uv: making .local/uv ...")
+    shutil.rmtree(UV_HOME, ignore_errors=True)
+    install = ["install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r", str(lock)]
+    ways = [
+        ([sys.executable, "-m", "venv", str(UV_HOME)], [str(UV_HOME / "bin/python"), "-m", "pip", *install]),
+        (
+            [sys.executable, "-m", "venv", "--clear", "--without-pip", str(UV_HOME)],
+            [sys.executable, "-m", "pip", "--python", str(UV_HOME / "bin/python"), *install],
+        ),
+    ]
+    if shutil.which("uv"):
+        sync = ["uv", "pip", "sync", "--quiet", "--require-hashes", "--python", str(UV_HOME / "bin/python"), str(lock)]
+        ways.append((["uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(UV_HOME)], sync))
+    reasons = [reason for reason in (attempt(*way) for way in ways) if reason]
+    if len(reasons) == len(ways):
+        raise SetupError(
+            f"{sys.executable} cannot make an environment: {reasons[0]}\n"
+            "Install its venv module (Debian, Ubuntu: apt-get install python3-venv), or name another Python: "
+            "make PYTHON=/path/to/python3.12"
+        )
+    (UV_HOME / STAMP).write_text(made_from)
+
+
+def attempt(*commands: list[str]) -> str:
+    """Run commands until one fails; the reason, or nothing."""
+    for command in commands:
+        result = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        if result.returncode != 0:
+            lines = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
+            return " ".join(lines[-3:]) or f"{command[0]} failed"
+    UV.chmod(0o755) if UV.exists() else None
+    return "" if UV.exists() else "uv was not installed"
+
+
+def uv(*arguments: str) -> None:
+    """Run uv, showing its progress but not the list of packages."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    process = subprocess.Popen(
+        [str(UV), *arguments], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, cwd=ROOT, env=environment
+    )
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line.rstrip())
+        if line.startswith((" + ", " - ", " ~ ", "Using Python")):
+            continue
+        say(f"  {line.strip()}")
+    if process.wait() != 0:
+        raise SetupError(f"uv {' '.join(arguments[:2])} failed.\nCheck the network, then run the same command again.")
+
+
+def system_node() -> bool:
+    """Whether the machine's own Node.js, with npm, is recent enough."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return False
+    result = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    major = result.stdout.strip().lstrip("v").split(".")[0]
+    return result.returncode == 0 and major.isdigit() and int(major) >= NODE_MAJOR
+
+
+def digest(files: list[Path]) -> str:
+    """SHA-256 of the files and of the interpreter they are installed for."""
+    hasher = hashlib.sha256(f"{sys.version} {os.path.realpath(sys.executable)} {ROOT}".encode())
+    for file in files:
+        hasher.update(file.read_bytes())
+    return hasher.hexdigest()
+
+
+def stamped(folder: Path, made_from: str) -> bool:
+    """Whether the folder was made from just this, and its interpreter still exists."""
+    stamp = folder / STAMP
+    return stamp.is_file() and stamp.read_text() == made_from and (folder / "bin/python").exists()
+
+
+def say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

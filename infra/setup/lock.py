@@ -1,0 +1,52 @@
+"""Write every lock under requirements/: one version of each package for Python 3.11 to 3.13, with hashes.
+
+What ``serve``, ``score`` and ``train`` share with ``dev`` stands at the same version in all of them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+UV = ROOT / ".local/uv/bin/uv"
+OPTIONS = (
+    "--universal", "--python-version", "3.11", "--fork-strategy", "fewest", "--generate-hashes",
+    "--no-emit-index-url", "--no-header", "--quiet",
+)  # fmt: skip
+
+# lock, what it is made from, and the lock it must agree with
+LOCKS = (
+    ("uv", ("requirements/uv.in",), None),
+    ("build", ("requirements/build.in",), None),
+    ("dev", ("pyproject.toml", "--extra", "dev"), None),
+    ("train", ("pyproject.toml", "--extra", "train"), "dev"),
+    ("serve", ("pyproject.toml", "--extra", "serve"), "dev"),
+    ("score", ("pyproject.toml", "--extra", "score"), "dev"),
+    ("monitor", ("pyproject.toml", "--extra", "monitor"), None),
+    ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
+    ("dags-test", ("requirements/dags-test.in",), "airflow"),
+    ("ministack", ("requirements/ministack.in",), None),
+    ("sam", ("requirements/sam.in",), None),
+    ("node", ("requirements/node.in",), None),
+)
+
+
+def main(arguments: list[str]) -> int:
+    """Keep the versions that the present locks name, where they still fit; ``--upgrade`` takes the newest."""
+    for name, sources, agrees_with in LOCKS:
+        out = f"requirements/{name}.txt"
+        sys.stdout.write(f"{out}\n")
+        sys.stdout.flush()
+        constraint = ("--constraint", f"requirements/{agrees_with}.txt") if agrees_with else ()
+        subprocess.run(
+            [str(UV), "pip", "compile", *OPTIONS, *arguments, *constraint, *sources, "--output-file", out],
+            check=True, cwd=ROOT, env=os.environ | {"UV_CUSTOM_COMPILE_COMMAND": "make lock"},
+        )  # fmt: skip
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
