@@ -3,7 +3,8 @@
 Over ``obstore`` (Rust ``object_store``), whose in-process MemoryStore is the fake of the unit
 tests. A write whose outcome is unknown (lost answer, retried request, S3's 409) is settled by
 reading the key back: if it holds exactly our bytes, we wrote it. Two writers of the same bytes
-therefore both succeed; writers that must be told apart put something of their own into them.
+therefore both succeed; writers that must be told apart put something of their own into them. Nor may
+what is swapped ever return to an earlier content: on S3 an ETag is a hash, and would match again.
 """
 
 from __future__ import annotations
