@@ -19,9 +19,9 @@ help: ## List every target
 setup: ## Make the main environment, .venv, with the perennial command
 	@$(SETUP) environments.py main
 
-demo: $(SITE) ## Show one whole loop on iris: data, Airflow, gate, registry, API, form
+demo: $(SITE) ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (KEEP=1: stay up)
 	@$(SETUP) environments.py main ministack airflow
-	@$(MAIN)/python -m perennial.demo
+	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
 test: lint browser $(SITE) ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam

@@ -97,6 +97,10 @@ def alias(m: str, name: str) -> str:
     return f"{m}/registry/alias/{name}.json"
 
 
+def outcomes(m: str) -> str:
+    return f"{m}/runs/outcomes/"
+
+
 def outcome(m: str, input_digest: str) -> str:
     """How training on one dataset version with one spec ended: says when there is nothing to do."""
     return f"{m}/runs/outcomes/{input_digest}.json"

@@ -12,6 +12,7 @@ import typer
 from perennial.cli.output import Json, show, show_table
 from perennial.errors import NotFoundError
 from perennial.registry.registry import Registry
+from perennial.registry.registry import models as models_of
 from perennial.settings import Settings
 from perennial.store import open_store
 
@@ -29,7 +30,7 @@ def models(as_json: Json = False) -> None:
     """All models with their champions."""
     registry = _registry()
     rows = []
-    for name in registry.models():
+    for name in models_of(registry.store):
         head = registry.head(name)
         rows.append(
             {
@@ -113,7 +114,7 @@ def _some(registry: Registry, model: str) -> list[str]:
     found = registry.versions(model)
     if not found:
         raise NotFoundError(
-            f"Model {model} has no versions.", remedy=f"Known models: {', '.join(registry.models()) or 'none'}."
+            f"Model {model} has no versions.", remedy=f"Known models: {', '.join(models_of(registry.store)) or 'none'}."
         )
     return list(found)
 

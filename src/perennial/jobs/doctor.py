@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial.errors import AlreadyExistsError, PerennialError, SettingsError
 from perennial.registry.check import check
-from perennial.registry.registry import Registry
+from perennial.registry.registry import models
 from perennial.settings import Settings
 from perennial.store import Store, open_store
 
@@ -88,8 +88,7 @@ def _bucket(store: Store) -> Iterator[Finding]:
 
 
 def _models(store: Store) -> Iterator[Finding]:
-    registry = Registry(store)
-    for model in registry.models():
+    for model in models(store):
         violations = check(store, model)
         yield Finding(
             what=f"registry of {model}",

@@ -21,8 +21,17 @@ from perennial.jobs.results import (
     StepResult,
     TrainResult,
 )
+from perennial.jobs.state import (
+    candidate_of,
+    champion_of,
+    dataset_of,
+    outcome_key,
+    result_of,
+    step_key,
+    train_candidate_of,
+)
 from perennial.jobs.workspace import Workspace
-from perennial.registry.gate import Champion, decide, record_decision
+from perennial.registry.gate import decide, record_decision
 from perennial.registry.registry import Registry
 
 ACTOR = "perennial"
@@ -46,13 +55,13 @@ def snapshot(w: Workspace) -> SnapshotResult:
             work=_reason_to_train(w, version.id),
         )
 
-    return w.once(_key(w, "snapshot"), SnapshotResult, compute)
+    return w.once(step_key(w, "snapshot"), SnapshotResult, compute)
 
 
 def _reason_to_train(w: Workspace, dataset: str) -> str | None:
     if w.force:
         return "it was asked for"
-    if w.store.exists(_outcome_key(w, dataset)):
+    if w.store.exists(outcome_key(w, dataset)):
         return None
     return "this dataset and spec have not been trained on before"
 
@@ -63,7 +72,7 @@ def train(w: Workspace, candidate: str) -> TrainResult:
 
     if candidate not in w.spec.candidates:
         raise NotFoundError(f"The spec has no candidate {candidate}.", remedy=f"It has {', '.join(w.spec.candidates)}.")
-    outcome = _candidate(w, candidate) or _train(w, candidate)
+    outcome = candidate_of(w, candidate) or train_candidate_of(w, candidate)
     match outcome:
         case CandidateReport():
             return TrainResult(candidate=candidate, score=outcome.cross_validation.value, notes=outcome.notes)
@@ -77,23 +86,26 @@ def select(w: Workspace) -> SelectResult:
     def compute() -> SelectResult:
         from perennial.training.outcome import select as best_of
 
-        outcomes = [outcome for name in w.spec.candidates if (outcome := _candidate(w, name)) is not None]
+        outcomes = [outcome for name in w.spec.candidates if (outcome := candidate_of(w, name)) is not None]
         best = best_of(outcomes, w.spec)
         return SelectResult(candidate=best.name, score=best.cross_validation.value)
 
-    return w.once(_key(w, "select"), SelectResult, compute)
+    return w.once(step_key(w, "select"), SelectResult, compute)
 
 
 def register(w: Workspace) -> RegisterResult:
     """Evaluate the selected candidate once on the holdout, and publish it as a version."""
 
     def compute() -> RegisterResult:
+        from perennial.datasets.load import load_split
         from perennial.training.build import build_version
+        from perennial.training.outcome import CandidateReport, TrainedCandidate
 
-        name = _result(w, "select", SelectResult).candidate
-        report = _trained(w, name)
+        name = result_of(w, "select", SelectResult).candidate
+        report = candidate_of(w, name)
+        assert isinstance(report, CandidateReport)  # select chooses none that was refused
         onnx = w.store.get(keys.registry_blob(w.spec.name, report.model.digest)).data
-        dataset = _dataset(w)
+        dataset = dataset_of(w)
         built = build_version(
             spec=w.spec,
             candidate=TrainedCandidate(report, onnx),
@@ -108,21 +120,18 @@ def register(w: Workspace) -> RegisterResult:
         metrics = {metric: found.value for metric, found in built.manifest.metrics.items()}
         return RegisterResult(version=version, candidate=name, metrics=metrics)
 
-    from perennial.datasets.load import load_split
-    from perennial.training.outcome import TrainedCandidate
-
-    return w.once(_key(w, "register"), RegisterResult, compute)
+    return w.once(step_key(w, "register"), RegisterResult, compute)
 
 
 def gate(w: Workspace) -> GateResult:
     """Judge the registered version against the policy and the champion, on the same holdout rows."""
     registry = Registry(w.store)
-    version = _result(w, "register", RegisterResult).version
+    version = result_of(w, "register", RegisterResult).version
     decision = record_decision(
         w.store,
         w.spec.name,
         w.operation("gate"),
-        decide(registry.manifest(w.spec.name, version), _champion(w, registry, version)),
+        decide(registry.manifest(w.spec.name, version), champion_of(w, version)),
     )
     return GateResult(
         version=version,
@@ -153,14 +162,14 @@ def smoke(w: Workspace) -> SmokeResult:
     from perennial.jobs.smoke import smoke_test
 
     promoted = promote(w)
-    holdout = load_split(w.store, w.spec, _dataset(w), "holdout")
+    holdout = load_split(w.store, w.spec, dataset_of(w), "holdout")
     return smoke_test(w, promoted, holdout)
 
 
 def conclude(w: Workspace) -> OutcomeResult:
     """Note how the run ended, so that the same dataset and spec are not trained on again without being asked."""
-    found = _result(w, "snapshot", SnapshotResult)
-    registered = _result(w, "register", RegisterResult)
+    found = result_of(w, "snapshot", SnapshotResult)
+    registered = result_of(w, "register", RegisterResult)
     decision = gate(w)
     outcome = OutcomeResult(
         model=w.spec.name,
@@ -174,13 +183,13 @@ def conclude(w: Workspace) -> OutcomeResult:
         generation=promote(w).generation if decision.passed else None,
         reasons=decision.reasons,
     )
-    w.once(_outcome_key(w, found.dataset), OutcomeResult, lambda: outcome)
+    w.once(outcome_key(w, found.dataset), OutcomeResult, lambda: outcome)
     return outcome
 
 
 def unchanged(w: Workspace) -> OutcomeResult:
     """The outcome of a run that found nothing to do."""
-    found = _result(w, "snapshot", SnapshotResult)
+    found = result_of(w, "snapshot", SnapshotResult)
     return OutcomeResult(model=w.spec.name, run=w.run, dataset=found.dataset, trained=False)
 
 
