@@ -47,22 +47,25 @@ class Validated:
 def check_header(name: str, header: Header, spec: ModelSpec, *, labelled: bool = True) -> None:
     """Raise DataError unless the file has every column the spec names."""
     for column in arrow_schema(spec, labelled=labelled).names:
-        if column.strip() in header.names:
-            continue
-        if header.separator is not None:
-            raise DataError(
-                f"looks separated by {SEPARATORS[header.separator]}, not by commas.",
-                file=name,
-                remedy="Save it with commas between the columns.",
-            )
-        near = difflib.get_close_matches(column, header.names, n=1)
-        role = "the target" if column == spec.target.column else "named in the spec"
-        raise DataError(
-            f"is {role} but not in the file.",
-            file=name,
-            column=column,
-            remedy=f"Did you mean '{near[0]}'?" if near else f"The file has: {_shortened(header.names)}.",
+        if column.strip() not in header.names:
+            raise missing_column(name, header, column, "the target" if column == spec.target.column else "in the spec")
+
+
+def missing_column(file: str, header: Header, column: str, role: str) -> DataError:
+    """The error for a column a file lacks: most often the file is separated by something else, or it is a typo."""
+    if header.separator is not None:
+        return DataError(
+            f"looks separated by {SEPARATORS[header.separator]}, not by commas.",
+            file=file,
+            remedy="Save it with commas between the columns.",
         )
+    near = difflib.get_close_matches(column, header.names, n=1)
+    return DataError(
+        f"is {role} but not in the file.",
+        file=file,
+        column=column,
+        remedy=f"Did you mean '{near[0]}'?" if near else f"The file has {_shortened(header.names)}.",
+    )
 
 
 def validate(raw: RawFile, spec: ModelSpec, *, labelled: bool = True) -> Validated:

@@ -1,0 +1,121 @@
+"""``perennial init``: draft a model's spec from a data file. A draft is for its owner to read and correct."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from perennial.datasets.cells import check_time
+from perennial.datasets.draft_text import Plan, render
+from perennial.datasets.leaks import suspects
+from perennial.datasets.profile import Profile, profile
+from perennial.datasets.reading import RawFile, read_file, read_header, read_local
+from perennial.datasets.target import TargetProfile, profile_target
+from perennial.datasets.validate import missing_column
+from perennial.errors import DataError, SpecError
+from perennial.spec import NAME
+from perennial.spec_source import parse_spec
+
+LONGEST_NAME = 150
+
+
+@dataclass(frozen=True)
+class Draft:
+    """``text``: the YAML of a valid spec, commented. ``warnings``: what its owner should look at, a sentence each."""
+
+    text: str
+    warnings: tuple[str, ...]
+
+
+def draft_spec(
+    path: Path, target: str, id_column: str | None = None, time_column: str | None = None, name: str = "model"
+) -> Draft:
+    """Infer a spec from a CSV, gzipped CSV or Parquet file.
+
+    Numbers get ranges, categories their values, dates are recognised; identifiers, free text and columns that
+    never vary are left out. Signs of a leak are warned about, and the column stays in: only its owner can know.
+
+    Raises:
+        DataError: the file cannot be used, or lacks a named column, or nothing is left to learn from.
+        SpecError: ``name`` is no name for a model.
+    """
+    if not NAME.match(name) or len(name) > 40:
+        raise SpecError(
+            f"{name!r} cannot name a model.", key="name", remedy="Use lower-case letters, digits and single hyphens."
+        )
+    file, data = str(path), read_local(path)
+    header = read_header(file, data)
+    for column, role in ((target, "the target"), (id_column, "the id"), (time_column, "the time")):
+        if column is not None and column not in header.names:
+            raise missing_column(file, header, column, role)
+    raw = read_file(file, data)
+    if not len(raw.rows):
+        raise DataError(
+            f"has no row with as many fields as its header ({raw.width}).", file=file, remedy="Check its header."
+        )
+    for column, role in ((id_column, "id"), (time_column, "time")):
+        if column == target and column is not None:
+            raise DataError(f"cannot be both the target and the {role}.", file=file, column=column)
+    if id_column is not None and id_column == time_column:
+        raise DataError("cannot be both the id and the time.", file=file, column=id_column, remedy="Name one of them.")
+    if time_column is not None:
+        _check_time(file, time_column, raw.columns[time_column])
+    judged = profile_target(file, target, raw.columns[target])
+    reserved = {target, id_column, time_column}
+    profiles = [_profile(name, column) for name, column in raw.columns.items() if name not in reserved]
+    return _assemble(path.name, raw, judged, profiles, (target, id_column, time_column, name))
+
+
+def _assemble(
+    file: str,
+    raw: RawFile,
+    judged: TargetProfile,
+    profiles: list[Profile],
+    names: tuple[str, str | None, str | None, str],
+) -> Draft:
+    target, id_column, time_column, model = names
+    kept = [one for one in profiles if one.feature is not None]
+    if not kept:
+        raise DataError("holds no column to learn from.", file=file, remedy="Every column was left out; add features.")
+    scores = {one.name: one.scores for one in kept if one.scores is not None}
+    leaks = suspects(judged.task, target, judged.y, scores)
+    plan = Plan(
+        model=model, file=file, rows=len(raw.rows), target=target, id=id_column, time=time_column,
+        judged=judged, profiles=tuple(profiles), leaks=leaks,
+    )  # fmt: skip
+    text = render(plan)
+    parse_spec(text, f"draft of {file}")
+    return Draft(text, _warnings(raw, judged, profiles, leaks))
+
+
+def _warnings(raw: RawFile, judged: TargetProfile, profiles: list[Profile], leaks: dict[str, str]) -> tuple[str, ...]:
+    found = list(judged.warnings)
+    if raw.malformed:
+        first = raw.malformed[0].row
+        found.append(
+            f"{len(raw.malformed):,} rows do not have the header's {raw.width} fields and will be refused, "
+            f"the first is row {first}."
+        )
+    found += [f"'{name}' is a likely leak: {why}." for name, why in leaks.items()]
+    for one in profiles:
+        if one.doubtful:
+            found.append(f"'{one.name}'{' is left out' if one.feature is None else ''}: {one.note}.")
+    return tuple(found)
+
+
+def _profile(name: str, column: pa.Array) -> Profile:
+    if len(name) > LONGEST_NAME:
+        return Profile(name, None, f"its name is longer than {LONGEST_NAME} characters", doubtful=True)
+    return profile(name, column)
+
+
+def _check_time(file: str, name: str, column: pa.Array) -> None:
+    checked = check_time(column)
+    refused = int((checked.reason > 0).sum())
+    if refused > len(column) / 2:
+        raise DataError(
+            f"is no time: {refused:,} of {len(column):,} cells are neither ISO 8601 dates nor numbers.",
+            file=file, column=name, remedy="Name another time column, or none.",
+        )  # fmt: skip

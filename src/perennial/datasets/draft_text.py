@@ -1,0 +1,133 @@
+"""The text of a drafted spec: hand-formatted YAML, with a comment wherever something was decided."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from perennial.datasets.profile import Profile
+from perennial.datasets.target import TargetProfile
+from perennial.datasets.yaml_text import comment, flow_list, label_text, number, text
+from perennial.spec import DEFAULT_METRIC, CategoryFeature, NumberFeature, Task
+
+CANDIDATES: dict[Task, str] = {
+    "binary": """\
+  logistic:
+    estimator: sklearn.linear_model.LogisticRegression
+    params: {max_iter: 1000}
+    search: {C: [0.01, 0.1, 1, 10]}
+  boosted:
+    estimator: sklearn.ensemble.HistGradientBoostingClassifier
+    search: {learning_rate: [0.05, 0.1], max_leaf_nodes: [15, 31]}
+  xgboost:
+    estimator: xgboost.XGBClassifier
+    params: {n_estimators: 200, learning_rate: 0.1}
+    search: {max_depth: [3, 5]}
+""",
+    "regression": """\
+  ridge:
+    estimator: sklearn.linear_model.Ridge
+    search: {alpha: [0.1, 1, 10, 100]}
+  boosted:
+    estimator: sklearn.ensemble.HistGradientBoostingRegressor
+    search: {learning_rate: [0.05, 0.1], max_leaf_nodes: [15, 31]}
+  xgboost:
+    estimator: xgboost.XGBRegressor
+    params: {n_estimators: 200, learning_rate: 0.1}
+    search: {max_depth: [3, 6]}
+""",
+}
+CANDIDATES["multiclass"] = CANDIDATES["binary"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All a draft says. ``leaks`` maps a column to why it may tell the target."""
+
+    model: str
+    file: str
+    rows: int
+    target: str
+    id: str | None
+    time: str | None
+    judged: TargetProfile
+    profiles: tuple[Profile, ...]
+    leaks: dict[str, str]
+
+
+def render(plan: Plan) -> str:
+    """The YAML of the plan."""
+    return "".join(f"{line}\n" for line in _lines(plan)).replace("\n\n\n", "\n\n")
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"# Drafted by `perennial init` from {comment(plan.file)}, {plan.rows:,} rows. Read it before you use it."
+    yield f"name: {text(plan.model)}"
+    yield f"task: {plan.judged.task}"
+    yield from _target(plan)
+    yield f"id: {text(plan.id) if plan.id else 'null'}"
+    yield f"time: {text(plan.time)}  # the holdout is the last part by time" if plan.time else "time: null"
+    yield "features:"
+    for one in plan.profiles:
+        if one.feature is not None:
+            yield from _feature(one, plan.leaks.get(one.name))
+    out = [one for one in plan.profiles if one.feature is None]
+    if out:
+        yield "# Left out:"
+        for one in out:
+            yield f"#   {comment(one.name)}: {comment(one.note)}"
+    yield "holdout: {fraction: 0.2, seed: 42}"
+    yield "candidates:"
+    yield CANDIDATES[plan.judged.task].rstrip("\n")
+    yield f"metric: {DEFAULT_METRIC[plan.judged.task]}"
+    yield from _gate(plan.judged)
+    yield f'retrain: {{schedule: "@daily", new_rows: {max(50, _two_digits(plan.rows // 20))}}}'
+
+
+def _target(plan: Plan) -> Iterator[str]:
+    judged = plan.judged
+    yield f"# {comment(judged.note)}"
+    if judged.task == "regression":
+        yield f"target: {{column: {text(plan.target)}}}"
+        return
+    yield "target:"
+    yield f"  column: {text(plan.target)}"
+    last = "  # the positive class is the last" if judged.task == "binary" else ""
+    yield f"  classes: {flow_list(judged.classes, 11)}{last}"
+    if judged.task == "binary":
+        yield f"  positive: {label_text(judged.classes[-1])}"
+
+
+def _feature(one: Profile, leak: str | None) -> Iterator[str]:
+    if leak is not None:
+        yield f"  # LIKELY LEAK: {comment(leak)}. Take it out unless it is known before the target is."
+    if one.note:
+        yield f"  # {comment(one.note)}"
+    missing = ", missing: true" if one.feature is not None and one.feature.missing else ""
+    match one.feature:
+        case NumberFeature(min=float(low), max=float(high), integer=integer):
+            kind = ", integer: true" if integer else ""
+            yield f"  {text(one.name)}: {{type: number, min: {number(low)}, max: {number(high)}{kind}{missing}}}"
+        case CategoryFeature(values=values, unknown=unknown):
+            extra = (", unknown: encode" if unknown == "encode" else "") + missing
+            start = f"  {text(one.name)}: {{type: category{extra}, values: "
+            yield f"{start}{flow_list(values, len(start))}}}"
+        case _:
+            yield f"  {text(one.name)}: {{type: date{missing}}}"
+
+
+def _gate(judged: TargetProfile) -> Iterator[str]:
+    match judged.task:
+        case "binary":
+            yield "gate: {minimum: {roc_auc: 0.6}}  # 0.5 is guessing; raise it to what you need"
+        case "multiclass":
+            floor = math.floor(judged.baseline * 100) / 100
+            yield f"gate: {{minimum: {{accuracy: {number(floor)}}}}}  # what the commonest class alone reaches"
+        case "regression":
+            bound = number(float(f"{judged.baseline:.3g}"))
+            yield f"gate: {{maximum: {{mean_absolute_error: {bound}}}}}  # what the median alone reaches"
+
+
+def _two_digits(value: int) -> int:
+    return int(float(f"{value:.2g}"))
