@@ -129,7 +129,7 @@ def broken_spec_dag(file: SpecFile) -> DAG:
     """A DAG that shows, and fails with, the mistake in a spec: one bad file must not hide the other models."""
 
     @dag(
-        dag_id=f"broken_{file.path.parent.name}",
+        dag_id=f"broken_{file.name}",
         schedule=None,
         tags=["perennial", "broken-spec"],
         doc_md=f"### This spec cannot be used\n\n```\n{file.error}\n```",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ class SpecFile:
 
     @property
     def name(self) -> str:
-        """The model's name, or the folder's where the spec cannot be read."""
-        return self.spec.name if self.spec else self.path.parent.name
+        """The model's name, or the folder's (as far as it is fit for a name) where the spec cannot be read."""
+        return self.spec.name if self.spec else re.sub(r"[^A-Za-z0-9_.-]+", "-", self.path.resolve().parent.name)
 
 
 def find_specs(places: str) -> list[SpecFile]:
