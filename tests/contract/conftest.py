@@ -16,7 +16,6 @@ from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack
 from perennial.settings import Settings
 from perennial.store import Store, memory_store, open_store
 
-Buckets = Callable[[str], str]
 _numbers = itertools.count(1)
 
 
@@ -44,25 +43,26 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_PROFILE", raising=False)
 
 
-def fresh_bucket(endpoint_url: str) -> Settings:
-    """Settings of a new, empty bucket at an endpoint."""
-    bucket = f"contract-{next(_numbers)}"
-    client = boto3.client(
-        "s3", endpoint_url=endpoint_url, region_name=REGION,
-        aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY,
-    )  # fmt: skip
-    client.create_bucket(Bucket=bucket)
-    return Settings(bucket=bucket, aws_endpoint_url=endpoint_url, region=REGION)
+@pytest.fixture
+def fresh_bucket(credentials: None) -> Callable[[str], Settings]:
+    """Makes a new, empty bucket at an endpoint."""
+
+    def create(endpoint_url: str) -> Settings:
+        bucket = f"contract-{next(_numbers)}"
+        boto3.client("s3", endpoint_url=endpoint_url, region_name=REGION).create_bucket(Bucket=bucket)
+        return Settings(bucket=bucket, aws_endpoint_url=endpoint_url, region=REGION)
+
+    return create
 
 
 @pytest.fixture(params=["moto", "ministack"])
-def remote(request: pytest.FixtureRequest, credentials: None) -> Settings:
+def remote(request: pytest.FixtureRequest, fresh_bucket: Callable[[str], Settings]) -> Settings:
     """An empty bucket that is reached over HTTP."""
     return fresh_bucket(request.getfixturevalue(f"{request.param}_endpoint"))
 
 
 @pytest.fixture(params=["memory", "moto", "ministack"])
-def store(request: pytest.FixtureRequest, credentials: None) -> Store:
+def store(request: pytest.FixtureRequest, fresh_bucket: Callable[[str], Settings]) -> Store:
     """An empty bucket, behind each kind of store in turn."""
     if request.param == "memory":
         return memory_store()
@@ -70,7 +70,7 @@ def store(request: pytest.FixtureRequest, credentials: None) -> Store:
 
 
 @pytest.fixture(params=["memory", "ministack"])
-def atomic_store(request: pytest.FixtureRequest, credentials: None) -> Store:
+def atomic_store(request: pytest.FixtureRequest, fresh_bucket: Callable[[str], Settings]) -> Store:
     """An empty bucket whose conditional writes are atomic, as S3's are."""
     if request.param == "memory":
         return memory_store()

@@ -16,6 +16,7 @@ from perennial.store import ATTEMPTS, DEADLINE_SECONDS, PAUSE_SECONDS, Store
 from tests.support.seam import Fault, Script
 
 KEY = "m/a.json"
+OUTAGE: tuple[Fault, ...] = ("fail",) * 100
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def test_a_swap_of_what_is_gone_says_so(raw: MemoryStore) -> None:
 
 
 def test_a_write_gives_up_after_bounded_attempts_and_pauses(raw: MemoryStore) -> None:
-    script = Script(*["fail"] * 100)  # type: ignore[list-item]
+    script = Script(*OUTAGE)
     with pytest.raises(StoreUnavailable, match="outcome of a write is unknown: 503") as caught:
         script.store(raw).put_new(KEY, b"mine")
     assert not isinstance(caught.value, StoreRefused)
@@ -83,7 +84,7 @@ def test_a_write_gives_up_after_bounded_attempts_and_pauses(raw: MemoryStore) ->
 
 
 def test_no_attempt_starts_after_the_deadline(raw: MemoryStore) -> None:
-    script = Script(*["fail"] * 100)  # type: ignore[list-item]
+    script = Script(*OUTAGE)
     store = Store(script.store(raw)._raw, sleep=lambda _: script.slept.append(DEADLINE_SECONDS + 1),
                   clock=lambda: sum(script.slept))  # fmt: skip
     with pytest.raises(StoreUnavailable):
