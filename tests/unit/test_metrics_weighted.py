@@ -13,8 +13,9 @@ from sklearn import metrics as sk
 
 from perennial.serving.predictor import Scores
 from perennial.spec import METRICS, Task
+from perennial.training.answers import Answers, Floats
 from perennial.training.bootstrap import RESAMPLES, intervals, resamples
-from perennial.training.metrics import Answers, Floats, measure, measure_all, prepare
+from perennial.training.metrics import measure, measure_all, prepare
 
 
 def classified(rows: int, classes: int, seed: int, digits: int = 2) -> Answers:

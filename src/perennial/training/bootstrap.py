@@ -8,7 +8,8 @@ import numpy as np
 
 from perennial.registry.manifest import Metric
 from perennial.spec import METRICS, Task
-from perennial.training.metrics import Answers, Floats, prepare
+from perennial.training.answers import Answers, Floats
+from perennial.training.metrics import prepare
 
 RESAMPLES = 500
 CHUNK_CELLS = 1_000_000

@@ -1,0 +1,179 @@
+"""Train one candidate: search, cross-validate, fit on all training rows, export, and prove the export."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.pipeline import Pipeline
+from threadpoolctl import threadpool_limits
+
+from perennial import export
+from perennial.datasets.load import Rows
+from perennial.errors import ExportError, TrainingError
+from perennial.export import parity
+from perennial.records import Column, columns
+from perennial.registry.manifest import FileRef, Metric
+from perennial.spec import ModelSpec
+from perennial.training import allowed
+from perennial.training.answers import Floats
+from perennial.training.folds import make_folds
+from perennial.training.outcome import ONNX_TYPE, CandidateReport, RefusedCandidate, TrainedCandidate
+from perennial.training.preprocess import build_pipeline
+from perennial.training.search import FIT_ERRORS, Found, Params, Problem, Progress, first_line, search, settings_of
+
+CONFIDENCE = 0.975
+SEEDS = 2**32
+
+
+def training_seed(spec: ModelSpec) -> int:
+    """The one seed of everything random in training: the holdout's, in the range the libraries take."""
+    return spec.holdout.seed % SEEDS
+
+
+def train_candidate(
+    spec: ModelSpec,
+    name: str,
+    rows: Rows,
+    holdout_x: Floats,
+    classes: tuple[str, ...],
+    progress: Progress,
+) -> TrainedCandidate | RefusedCandidate:
+    """Train one candidate of the spec. Repeating it gives the same bytes.
+
+    Args:
+        rows: the training part.
+        holdout_x: the holdout's matrix [n, columns], on which the export must match; its labels are never seen.
+        classes: labels by class index; empty for a regression.
+        progress: told what is going on, a line at a time.
+
+    Raises:
+        TrainingError: the training rows leave nothing to learn, whatever the candidate.
+    """
+    seed = training_seed(spec)
+    folds = make_folds(spec, rows.y, rows.table, classes, seed)
+    problem = Problem(rows.x, rows.y, spec.task, spec.metric, len(classes), folds, seed)
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        outcome = _attempt(spec, name, problem, holdout_x, progress)
+    warned = [f"{warning.category.__name__}: {first_line(warning.message)}" for warning in caught]
+    return _noted(outcome, (*folds.notes, *warned))
+
+
+def _attempt(
+    spec: ModelSpec, name: str, problem: Problem, holdout_x: Floats, progress: Progress
+) -> TrainedCandidate | RefusedCandidate:
+    try:
+        return _train(_Work(spec, name, problem, holdout_x, progress))
+    except (TrainingError, ExportError) as error:
+        return RefusedCandidate(name=name, estimator=spec.candidates[name].estimator, reason=first_line(error))
+
+
+def _noted(outcome: TrainedCandidate | RefusedCandidate, notes: Iterable[str]) -> TrainedCandidate | RefusedCandidate:
+    """The outcome with more notes, each only once, in a settled order: threads do not warn in one."""
+    report = outcome if isinstance(outcome, RefusedCandidate) else outcome.report
+    distinct = tuple(sorted({*report.notes, *notes}))
+    if isinstance(outcome, RefusedCandidate):
+        return outcome.model_copy(update={"notes": distinct})
+    return replace(outcome, report=outcome.report.model_copy(update={"notes": distinct}))
+
+
+class _Work:
+    """One candidate with all it is trained from."""
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        name: str,
+        problem: Problem,
+        holdout_x: Floats,
+        progress: Progress,
+    ) -> None:
+        self.name, self.candidate = name, spec.candidates[name]
+        self.problem, self.holdout_x = problem, holdout_x
+        self.columns: tuple[Column, ...] = columns(spec)
+        self.progress = lambda text: progress(f"{name}: {text}")
+        self._estimator = self._resolve()
+
+    def pipeline(self, found: Params) -> Pipeline:
+        """An unfitted pipeline with the candidate's parameters and ``found`` on top of them."""
+        return build_pipeline(self.columns, clone(self._estimator).set_params(**found))
+
+    def fit(self, found: Params) -> Pipeline:
+        """The pipeline fitted on all training rows. Raises TrainingError."""
+        y = self.problem.y.astype(np.int64) if self.problem.classes else self.problem.y
+        pipeline = self.pipeline(found)
+        try:
+            pipeline.fit(self.problem.x, y)
+        except FIT_ERRORS as error:
+            raise TrainingError(first_line(error)) from error
+        return pipeline
+
+    def _resolve(self) -> Any:
+        """The estimator, checked to be of the task and to know every parameter. Each fit runs on one thread."""
+        path, seed = self.candidate.estimator, self.problem.seed
+        known = allowed.resolve(path, {}, seed).get_params()
+        for section in ("params", "search"):
+            for key in getattr(self.candidate, section):
+                if key not in known:
+                    raise _unknown_parameter(f"candidates.{self.name}.{section}.{key}", key, path, known)
+        for key, values in self.candidate.search.items():
+            if not values:
+                raise TrainingError(f"candidates.{self.name}.search.{key}: no values to try.", remedy="List some.")
+        estimator = allowed.resolve(path, self.candidate.params, seed)
+        fits_task = is_classifier(estimator) if self.problem.classes else is_regressor(estimator)
+        if not fits_task:
+            raise TrainingError(
+                f"candidates.{self.name}.estimator: {path} does not fit a {self.problem.task} task.",
+                remedy=f"Use a {'classifier' if self.problem.classes else 'regressor'}.",
+            )
+        return estimator.set_params(n_jobs=1) if "n_jobs" in known else estimator
+
+
+def _train(work: _Work) -> TrainedCandidate:
+    problem = work.problem
+    settings, drawn = settings_of(work.candidate.search, problem.seed)
+    found = search(work.pipeline, settings, problem, work.progress)
+    work.progress(f"fitting on all {len(problem.y):,} training rows")
+    pipeline = work.fit(found.params)
+    work.progress("exporting, and proving the export")
+    onnx = export.export_pipeline(pipeline, work.columns, problem.classes)
+    proof = parity.prove(pipeline, onnx, work.columns, work.holdout_x)
+    report = CandidateReport(
+        name=work.name,
+        estimator=work.candidate.estimator,
+        params={**work.candidate.params, **found.params},
+        cross_validation=_interval(found),
+        folds=found.scores,
+        fold_kind=problem.folds.kind,
+        train_rows=len(problem.y),
+        seed=problem.seed,
+        parity=proof,
+        model=FileRef(digest=hashlib.sha256(onnx).hexdigest(), size=len(onnx), media_type=ONNX_TYPE),
+        notes=(*drawn, *found.notes),
+    )
+    return TrainedCandidate(report, onnx)
+
+
+def _interval(found: Found) -> Metric:
+    """Mean of the folds and the 95 % interval of that mean; no interval from a single fold."""
+    count = len(found.scores)
+    mean = math.fsum(found.scores) / count
+    if count < 2:
+        return Metric(value=mean)
+    half = float(student.ppf(CONFIDENCE, count - 1) * np.std(found.scores, ddof=1) / math.sqrt(count))
+    return Metric(value=mean, low=mean - half, high=mean + half)
+
+
+def _unknown_parameter(place: str, key: str, path: str, known: dict[str, Any]) -> TrainingError:
+    close = difflib.get_close_matches(key, known, n=3)
+    hint = f"Did you mean {' or '.join(close)}?" if close else f"It takes {', '.join(sorted(known))}."
+    return TrainingError(f"{place}: {path} has no such parameter.", remedy=hint)

@@ -1,0 +1,167 @@
+"""The model card (Mitchell et al., 2019): one self-contained HTML page that says what a version is and is not."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from perennial.registry.manifest import Metric, ModelManifest
+from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec
+from perennial.training.charts import SVG_TYPE
+from perennial.training.evaluation import Chart, Evaluation
+
+CARD_FILE = "card.html"
+SHOWN_VALUES = 8
+_STYLE = """
+:root{color-scheme:light dark}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;margin:.5rem 0 1.5rem;display:block;overflow-x:auto}
+th,td{border:1px solid #8888;padding:.3rem .7rem;text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums}
+figure{margin:1rem 0}img{max-width:100%;height:auto;background:#fff}figcaption{font-size:.9rem}
+code{overflow-wrap:anywhere}
+"""
+
+
+def card(manifest: ModelManifest, evaluation: Evaluation, charts: Mapping[str, bytes], notes: Sequence[str]) -> bytes:
+    """Write the card of a version: what it predicts, from what, how well, for whom, and where it ends.
+
+    Args:
+        manifest: the version's; its files need not be named yet.
+        charts: SVG by file name, embedded in the page.
+        notes: what training noted of the chosen candidate.
+
+    Returns:
+        UTF-8 HTML that loads nothing and runs nothing; everything that came from data is escaped.
+    """
+    spec = manifest.spec
+    body = [
+        f"<h1>{escape(spec.name)}</h1>",
+        f"<p>{escape(_purpose(manifest))}</p>",
+        _section("Metrics on the holdout", _metrics(manifest)),
+        _section("Charts", "".join(_figure(chart, charts[chart.file]) for chart in evaluation.charts)),
+        _section("Groups", _slices(evaluation)),
+        _section(
+            "Features", _table(("Feature", "Type", "Answers"), [_feature(*item) for item in spec.features.items()])
+        ),
+        _section("Training", _table((), _training(manifest))),
+        _section("Limits", _list([*_limits(manifest), *evaluation.notes, *notes])),
+    ]
+    page = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; "
+        'img-src data:">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Model card: {escape(spec.name)}</title><style>{_STYLE}</style></head>"
+        f"<body><main>{''.join(part for part in body if part)}</main></body></html>\n"
+    )
+    return page.encode()
+
+
+def _purpose(manifest: ModelManifest) -> str:
+    spec = manifest.spec
+    what = {
+        "binary": f"whether {spec.target.column} is {manifest.classes[-1] if manifest.classes else ''}",
+        "multiclass": f"which of {len(manifest.classes)} classes {spec.target.column} is",
+        "regression": f"the number {spec.target.column}",
+    }[spec.task]
+    return f"Predicts {what} from {len(spec.features)} features, by {manifest.estimator}."
+
+
+def _metrics(manifest: ModelManifest) -> str:
+    rows = [
+        (f"{name} (decides)" if name == manifest.spec.metric else name, _number(metric.value), _interval(metric))
+        for name, metric in manifest.metrics.items()
+    ]
+    cross = manifest.cross_validation
+    rows.append((f"{manifest.spec.metric} in cross-validation", _number(cross.value), _interval(cross)))
+    caption = f"<p>{manifest.holdout_rows:,} rows that no training has seen; 95 % intervals by bootstrap.</p>"
+    return caption + _table(("Metric", "Value", "95 % interval"), rows)
+
+
+def _slices(evaluation: Evaluation) -> str:
+    rows = [
+        (column, group.group, f"{group.rows:,}", _number(group.metrics.get(evaluation.metric)))
+        for column, groups in evaluation.slices.items()
+        for group in groups
+    ]
+    return _table(("Feature", "Group", "Rows", evaluation.metric), rows) if rows else ""
+
+
+def _feature(name: str, feature: Feature) -> tuple[str, str, str]:
+    optional = "; may be missing" if feature.missing else ""
+    match feature:
+        case CategoryFeature():
+            shown = ", ".join(feature.values[:SHOWN_VALUES])
+            more = f" and {len(feature.values) - SHOWN_VALUES} more" if len(feature.values) > SHOWN_VALUES else ""
+            others = "; others are scored as unknown" if feature.unknown == "encode" else ""
+            return name, "category", f"{shown}{more}{others}{optional}"
+        case DateFeature():
+            return name, "date", f"ISO 8601{optional}"
+        case _:
+            low = "" if feature.min is None else f"from {feature.min:g} "
+            high = "" if feature.max is None else f"to {feature.max:g}"
+            return name, "whole number" if feature.integer else "number", f"{low}{high}".strip() + optional
+
+
+def _training(manifest: ModelManifest) -> list[tuple[str, str]]:
+    return [
+        ("Candidate", manifest.candidate),
+        ("Estimator", manifest.estimator),
+        ("Parameters", ", ".join(f"{key}={value!r}" for key, value in manifest.params.items()) or "defaults"),
+        ("Dataset version", manifest.dataset),
+        ("Run", manifest.run),
+        ("Code", manifest.code),
+        ("Seed", str(manifest.seed)),
+        ("Libraries", ", ".join(f"{name} {version}" for name, version in manifest.libraries.items())),
+    ]
+
+
+def _limits(manifest: ModelManifest) -> list[str]:
+    parity = manifest.parity
+    return [
+        f"The served graph differs from scikit-learn by at most {parity.max_difference:.2g} and changes "
+        f"{parity.changed_classes} answers, over {parity.holdout_rows:,} holdout and {parity.boundary_rows:,} "
+        "boundary rows.",
+        f"The metrics hold for rows like those of the holdout{_when(manifest.spec)}; they say nothing of other "
+        "populations.",
+        "Importance and metrics show what goes together in the data, not what causes what.",
+    ]
+
+
+def _when(spec: ModelSpec) -> str:
+    return ", the newest by time" if spec.time is not None else ""
+
+
+def _figure(chart: Chart, svg: bytes) -> str:
+    source = base64.b64encode(svg).decode()
+    return (
+        f'<figure><img src="data:{SVG_TYPE};base64,{source}" alt="{escape(chart.title)}">'
+        f"<figcaption>{escape(chart.summary)}</figcaption></figure>"
+    )
+
+
+def _section(title: str, content: str) -> str:
+    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
+
+
+def _list(items: Sequence[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    top = f"<thead><tr>{''.join(f'<th scope=col>{escape(cell)}</th>' for cell in head)}</tr></thead>" if head else ""
+    lines = (
+        f"<tr><th scope=row>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
+        for row in rows
+    )
+    return f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+def _interval(metric: Metric) -> str:
+    return "" if metric.low is None else f"{_number(metric.low)} to {_number(metric.high)}"
