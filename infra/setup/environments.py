@@ -132,7 +132,7 @@ def uv(*arguments: str) -> None:
     said = []
     for line in process.stderr:
         said.append(line.rstrip())
-        if line.startswith((" + ", " - ", " ~ ", "Using Python")):
+        if line.startswith((" + ", " - ", " ~ ", " Downloaded", "Using Python")):
             continue
         say(f"  {line.strip()}")
     if process.wait() != 0:

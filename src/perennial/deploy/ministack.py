@@ -32,7 +32,7 @@ _LAUNCH = """
 import os, signal, sys, threading
 def follow():
     os.read(0, 1)
-    os.killpg(os.getpid(), signal.SIGTERM)
+    os.killpg(os.getpid(), signal.SIGKILL)
 if sys.argv[1:] == ["follow"]:
     threading.Thread(target=follow, daemon=True).start()
 sys.argv[1:] = []
@@ -139,22 +139,19 @@ def answers(endpoint_url: str, token: str) -> bool:
 
 
 def end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:
-    """End one process group: ask first, then insist. ``process`` is given where it is our own child."""
-    with suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
-    while time.monotonic() < deadline:
-        if process is not None:
-            process.poll()  # reap, else a finished leader would count as alive
-        try:
-            os.killpg(pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.02)
+    """End one process group at once: it holds nothing to save. ``process`` is given where it is our own child."""
     with suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
     if process is not None:
         process.wait()
+        return
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
 
 
 def _free_port() -> int:

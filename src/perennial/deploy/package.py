@@ -32,6 +32,7 @@ SOURCES = (
     "src/perennial/settings.py",
     "src/perennial/spec.py",
     "src/perennial/store.py",
+    "src/perennial/store_faults.py",
 )
 CLOUD_PYTHON = "3.13"
 CLOUD_PLATFORM = "aarch64-manylinux_2_28"
@@ -89,7 +90,7 @@ def _build(target: Target, out: Path, python: Path, root: Path) -> Package:
 
 
 def zip_package(package: Package, path: Path) -> Path:
-    """The package as a zip that is the same bytes for the same content. Stored, not deflated: unpacking is what costs."""
+    """The package as a zip, the same bytes for the same content. Stored, because unpacking is what costs."""
     partial = path.with_name(path.name + ".partial")
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
         for file in sorted(package.folder.rglob("*")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -94,10 +95,8 @@ def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, str]:
         s3.head_object(Bucket=bucket, Key=key)
     except ClientError:
         place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-        try:
+        with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
             s3.create_bucket(Bucket=bucket, **place)
-        except (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
-            pass
         archive = package.folder.with_name(f"{package.folder.name}.{package.digest[:16]}.zip")
         if not archive.is_file():
             for old in archive.parent.glob(f"{package.folder.name}.*.zip"):

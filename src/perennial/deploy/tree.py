@@ -109,7 +109,7 @@ def prove(tree: Path, python: Path) -> None:
     """
     result = subprocess.run(  # noqa: S603
         [str(python), "-I", "-B", "-c", _PROOF, str(tree)],
-        capture_output=True, text=True, check=False, cwd=tree, env={"PERENNIAL_BUCKET": "proof", "AWS_REGION": "us-east-1"},
+        capture_output=True, text=True, check=False, cwd=tree, env={"PERENNIAL_BUCKET": "proof"},
     )  # fmt: skip
     if result.returncode != 0:
         raise DeployError(f"{tree}: the handler does not import: {_last_line(result.stderr)}")

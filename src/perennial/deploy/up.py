@@ -68,14 +68,15 @@ def running_stack(
 ) -> Iterator[LocalStack]:
     """A stack of its own for the length of a block: nothing is shared with another, nothing is left behind.
 
-    ``folder`` takes the emulator's files (a new one under the system's temporary folder if None);
+    ``folder`` takes the emulator's files (a new one under ``.local`` if None);
     ``site`` publishes the form too; ``parameters`` are those of ``template.yaml``.
 
     Raises:
         DeployError: a part could not be built, started or deployed.
     """
     own = folder is None
-    folder = folder or Path(tempfile.mkdtemp(prefix="perennial-stack-"))
+    BUILD.parent.mkdir(parents=True, exist_ok=True)
+    folder = folder or Path(tempfile.mkdtemp(prefix="stack-", dir=BUILD.parent))
     try:
         with MiniStack(folder) as emulator:
             aws = embedded(emulator.endpoint_url)
