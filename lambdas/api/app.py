@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
@@ -18,7 +19,7 @@ from perennial.serving.refresh import Clock, ModelCache
 from perennial.settings import Settings
 from perennial.store import Store, open_store
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
 STORE_TIMEOUT_SECONDS = 5.0
 ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
@@ -38,7 +39,7 @@ class RawRoute(APIRoute):
     """A route whose endpoint takes the request and gives the response: its schema is the model's, not Python's."""
 
     def get_route_handler(self) -> Endpoint:
-        return self.endpoint  # type: ignore[no-any-return]  # ROUTES holds nothing else
+        return self.endpoint
 
 
 def create_app(
@@ -70,7 +71,7 @@ def create_app(
     problems.install(app)
     if settings.allowed_origin:
         _allow(app, settings.allowed_origin)
-    app.add_middleware(Observed, telemetry=telemetry or Telemetry(), new_id=services.new_id)
+    app.add_middleware(Observed, telemetry=telemetry or Telemetry(), clock=clock, new_id=services.new_id)
     return app
 
 

@@ -16,19 +16,30 @@ async def read_json(request: Request) -> bytes:
     Raises:
         Problem: 415 for any other content type or charset, 413 for a larger body.
     """
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
-    if kind.strip().lower() != JSON or charset not in ("", "utf-8"):
+    headers: dict[bytes, bytes] = dict(request.scope["headers"])
+    if not _is_json(headers.get(b"content-type", b"")):
         raise Problem(415, "unsupported-media-type", f"Send the record as {JSON}, in UTF-8.", headers={"accept": JSON})
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and len(declared) < 20 and int(declared) > MAX_BYTES:
+    declared = headers.get(b"content-length", b"")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > MAX_BYTES):
         raise _too_large()
-    body = b""
-    async for chunk in request.stream():
-        body = body + chunk if body else chunk
+    body: bytes = b""
+    while True:  # request.stream() does the same through two generators
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Problem(400, "disconnected", "The connection ended before the body did.")
+        body += message.get("body", b"")
         if len(body) > MAX_BYTES:
             raise _too_large()
-    return body
+        if not message.get("more_body", False):
+            return body
+
+
+def _is_json(content_type: bytes) -> bool:
+    if content_type == b"application/json":
+        return True
+    kind, _, parameters = content_type.decode("latin-1").lower().partition(";")
+    charset = parameters.strip().removeprefix("charset=").strip('"')
+    return kind.strip() == JSON and charset in ("", "utf-8")
 
 
 def _too_large() -> Problem:

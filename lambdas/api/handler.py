@@ -32,7 +32,7 @@ TEXT = ["application/json", MEDIA_TYPE, "text/"]
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one event of an API Gateway HTTP API (payload 2.0)."""
-    return adapter()(event, context)  # type: ignore[arg-type]  # Mangum types its events more narrowly than AWS
+    return adapter()(event, context)
 
 
 @cache

@@ -9,16 +9,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import start_trace
+from perennial.serving.refresh import Clock
 
 NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
 class Observed:
-    """ASGI middleware. ``new_id`` gives a request id where the platform has none."""
+    """ASGI middleware. ``clock`` gives seconds since 1970, ``new_id`` a request id where the platform has none."""
 
-    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, new_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, telemetry: Telemetry, clock: Clock, new_id: Callable[[], str]) -> None:
         self._app = app
         self._telemetry = telemetry
+        self._clock = clock
         self._new_id = new_id
         self._cold = True
 
@@ -27,7 +29,7 @@ class Observed:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        trace = start_trace(scope, self._new_id())
+        trace = start_trace(scope, self._clock(), self._new_id)
         trace.cold_start, self._cold = self._cold, False
         method, status = scope["method"], 500
         request_id = (b"x-request-id", trace.request_id.encode())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fastapi import Request, Response
+from pydantic_core import to_json
 
 from lambdas.api.bodies import read_json
 from lambdas.api.problems import Problem
@@ -16,8 +16,6 @@ from perennial.registry.manifest import MODEL_FILE
 from perennial.serving.predictor import Prediction
 from perennial.serving.refresh import Snapshot
 from perennial.serving.requests import Batch
-
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 async def predict(request: Request) -> Response:
@@ -48,7 +46,7 @@ async def _answer(request: Request, model: str) -> Response:
     else:
         content = {"predictions": [_line(prediction, services) for prediction in predictions]}
     content["model"] = _model(snapshot)
-    return Response(_encode(content).encode(), media_type="application/json")
+    return Response(to_json(content), media_type="application/json")
 
 
 def _predict(snapshot: Snapshot, batch: Batch) -> list[Prediction]:

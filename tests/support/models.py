@@ -114,7 +114,7 @@ def linear_onnx(task: str, weights: NDArray[np.float64], bias: NDArray[np.float6
         helper.make_node("Add", ["product", "b"], ["score"]),
     ]
     constants += [
-        numpy_helper.from_array(np.float64(0), "zero"),
+        numpy_helper.from_array(np.zeros(()), "zero"),
         numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
     ]
     if task == "regression":
@@ -122,7 +122,7 @@ def linear_onnx(task: str, weights: NDArray[np.float64], bias: NDArray[np.float6
         results = [helper.make_tensor_value_info("value", TensorProto.DOUBLE, ["N"])]
     else:
         if task == "binary":
-            constants.append(numpy_helper.from_array(np.float64(1), "one"))
+            constants.append(numpy_helper.from_array(np.ones(()), "one"))
             nodes += [
                 helper.make_node("Sigmoid", ["score"], ["positive"]),
                 helper.make_node("Sub", ["one", "positive"], ["negative"]),
