@@ -72,8 +72,9 @@ function Summary({ fields, errors, attempt, onJump }) {
   if (errors.size === 0) return null;
   const index = new Map(fields.map((field, position) => [field.name, position]));
   const count = errors.size === 1 ? "One value needs" : `${errors.size} values need`;
+  const outdated = [...errors.keys()].some((name) => !index.has(name));
   return html`
-    <div class="summary" role="group" aria-labelledby="summary-title" tabindex="-1" ref=${box}>
+    <div class="summary" role="region" aria-labelledby="summary-title" tabindex="-1" ref=${box}>
       <p id="summary-title"><strong>${count} another look</strong></p>
       <ul>
         ${[...errors].map(([name, reason]) => {
@@ -84,6 +85,7 @@ function Summary({ fields, errors, attempt, onJump }) {
           </li>`;
         })}
       </ul>
+      ${outdated && html`<p class="help">The model may have changed since this page was opened: load the page again.</p>`}
     </div>
   `;
 }

@@ -24,8 +24,8 @@ export function Answer({ ask, target, onRetry }) {
       ${ask.status === "answered" && html`<${Answered} answer=${ask.answer} target=${target} changed=${ask.changed} />`}
       ${ask.status === "failed" && html`<${Failure} error=${ask.error} onRetry=${onRetry} />`}
       ${ask.status === "busy" && html`<p class="muted">Asking…</p>`}
-      ${(ask.status === "idle" || ask.status === "refused") &&
-      html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
+      ${ask.status === "idle" && html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
+      ${ask.status === "refused" && html`<p class="muted">Correct the marked values and press Predict again.</p>`}
     </section>
   `;
 }

@@ -100,8 +100,14 @@ function field(name, property, required) {
   const { inner, nullable } = withoutNull(name, property);
   const known = { ...inner, ...property };
   const shape = { ...inner, format: known.format, examples: known.examples };
-  const base = { name, title: known.title ?? name, required: required && !nullable, nullable, options: [], ...kind(name, shape) };
+  const base = { name, title: title(name, known.title), required: required && !nullable, nullable, options: [], ...kind(name, shape) };
   return { ...base, help: help(base, known.description) };
+}
+
+/** A given title as it is; a name in snake_case as words; any other name untouched. */
+function title(name, given = name) {
+  if (given !== name || !/^[a-z][a-z0-9]*(_[a-z0-9]+)*$/.test(name)) return given;
+  return name[0].toUpperCase() + name.slice(1).replaceAll("_", " ");
 }
 
 /** Takes `null` out of `anyOf`. */

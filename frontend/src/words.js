@@ -46,6 +46,18 @@ export function metricValue({ value, low, high }) {
     : `${round(value)} (${round(low)} to ${round(high)})`;
 }
 
+/**
+ * What a model does, in one sentence.
+ * @param {{ task: string, classes: string[] }} model
+ * @param {string} target  The name of what it predicts; may be empty.
+ */
+export function purpose({ task, classes }, target) {
+  const what = target || "the target";
+  if (task === "regression") return `Predicts ${what}, a number.`;
+  if (classes.length > 5) return `Predicts ${what}, one of ${classes.length} classes.`;
+  return `Predicts ${what}: ${new Intl.ListFormat("en-GB", { type: "disjunction" }).format(classes)}.`;
+}
+
 /** A moment as the reader's own clock shows it. @param {string} iso */
 export function moment(iso) {
   const date = new Date(iso);

@@ -9,7 +9,7 @@ import { RecordForm } from "./form.js";
 import { useLatest } from "./hooks.js";
 import { Answer, ModelFacts } from "./result.js";
 import { readRecord } from "./schema.js";
-import { titleOf } from "./words.js";
+import { purpose, titleOf } from "./words.js";
 
 /**
  * @typedef {import("./result.js").Ask} Ask
@@ -30,7 +30,10 @@ export function Workbench({ api, model, fields, target }) {
     if (answer && answer.model.version !== facts.version) api.model(model.name).then(setFacts, () => {});
   });
   return html`
-    <h1>${titleOf(model.name)}</h1>
+    <hgroup>
+      <h1>${titleOf(model.name)}</h1>
+      <p>${purpose(facts, target)}</p>
+    </hgroup>
     <div class="bench">
       <section class="card" aria-labelledby="form-title">
         <h2 id="form-title">Record</h2>

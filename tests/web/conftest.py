@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from perennial.store import Store, memory_store
+from tests.support import models
+from tests.web.web_harness import (
+    FRONTEND,
+    Api,
+    SiteHost,
+    build_site,
+    find_browser,
+    origin_of,
+    serving,
+    site_host,
+)
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class Visit:
+    """One page under observation: what it asked for, what its policy blocked, what it complained of."""
+
+    page: Page
+    api: Api
+    origins: frozenset[str]
+    requests: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
+
+    def blocked(self) -> list[str]:
+        found: list[str] = self.page.evaluate("window.__violations")
+        return found
+
+
+@pytest.fixture(scope="session")
+def dist() -> Path:
+    return build_site()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium for one test module. There is no skip: a missing browser fails, and says what to do.
+
+    Playwright's loop belongs to the thread while it runs, so it is not kept for the whole session.
+    """
+    with sync_playwright() as playwright:
+        own = Path(playwright.chromium.executable_path)
+        found = find_browser()
+        if found is None and not own.exists():
+            raise RuntimeError(
+                "No Chromium or Chrome is installed. Install one (Debian: apt-get install chromium), "
+                "run `playwright install chromium`, or name one in PERENNIAL_BROWSER."
+            )
+        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def host(dist: Path) -> Iterator[SiteHost]:
+    with site_host() as found:
+        yield found
+
+
+@pytest.fixture
+def store() -> Store:
+    """Two models are serving: iris, and one with a feature of each kind."""
+    store = memory_store()
+    models.promote(store, models.build())
+    models.promote(store, models.build(models.make_spec("student-depression", "binary", models.MIXED), scale=0.1))
+    return store
+
+
+@pytest.fixture
+def api(store: Store, host: SiteHost) -> Iterator[Api]:
+    with serving(store, host.origin) as found:
+        yield found
+
+
+Open = Callable[..., Visit]
+
+
+@pytest.fixture
+def visit(browser: Browser, api: Api, host: SiteHost) -> Iterator[Open]:
+    """Opens the published page: ``visit("iris", color_scheme="dark")``. Ends with what every visit must keep to."""
+    contexts: list[BrowserContext] = []
+    visits: list[Visit] = []
+
+    def open_page(model: str = "", **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        url = host.publish(api.url)
+        page = context.new_page()
+        found = Visit(page, api, frozenset({origin_of(url), api.url}))
+        visits.append(found)
+        _observe(found)
+        page.goto(f"{url}#{model}" if model else url)
+        page.wait_for_selector("h1")
+        return found
+
+    yield open_page
+    for each in visits:
+        assert each.blocked() == []
+        assert [url for url in each.requests if origin_of(url) not in each.origins and not url.startswith("data:")] == []
+        assert each.complaints == []
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def axe(dist: Path) -> str:
+    return (FRONTEND / "node_modules" / "axe-core" / "axe.min.js").read_text()
+
+
+def _observe(visit: Visit) -> None:
+    def asked(request: Request) -> None:
+        visit.requests.append(request.url)
+
+    def said(message: ConsoleMessage) -> None:
+        # Chromium reports every 4xx, 5xx and refused connection as an error, whether the page handled it or not.
+        if message.type in ("error", "warning") and not message.text.startswith("Failed to load resource"):
+            visit.complaints.append(message.text)
+
+    visit.page.on("request", asked)
+    visit.page.on("console", said)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.add_init_script(
+        "window.__violations = [];"
+        "addEventListener('securitypolicyviolation', (e) => window.__violations.push(`${e.violatedDirective} ${e.blockedURI}`));"
+    )

@@ -1,0 +1,197 @@
+"""What the browser tests stand on: the built site, published by the product's own code, and the real API."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from lambdas.api.app import create_app
+from perennial.deploy.site import publish
+from perennial.settings import Settings
+from perennial.store import Store
+
+ROOT = Path(__file__).parents[2]
+FRONTEND = ROOT / "frontend"
+NODE_ENVIRONMENT = ROOT / ".local" / "envs" / "node" / "bin"
+OLDEST_NODE = 20
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
+
+
+def node_environment() -> dict[str, str]:
+    """The environment in which ``node`` and ``npm`` are found: the machine's where new enough, else our own."""
+    path = os.environ.get("PATH", "")
+    for found in (path, f"{NODE_ENVIRONMENT}{os.pathsep}{path}"):
+        node, npm = shutil.which("node", path=found), shutil.which("npm", path=found)
+        if node and npm and _node_major(node) >= OLDEST_NODE:
+            return {**os.environ, "PATH": found}
+    raise RuntimeError(f"Neither the machine nor {NODE_ENVIRONMENT} has Node {OLDEST_NODE} or newer. Run `make setup`.")
+
+
+def npm(*arguments: str) -> str:
+    """Run npm in ``frontend``; returns what it printed. Raises AssertionError with it where npm failed."""
+    done = subprocess.run(
+        ["npm", *arguments], cwd=FRONTEND, env=node_environment(), capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, f"npm {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def build_site() -> Path:
+    """The folder ``frontend/dist``, built anew only where a source changed since; packages come from the lock."""
+    packages = _digest([FRONTEND / "package.json", FRONTEND / "package-lock.json"])
+    if _stamp("packages") != packages:
+        npm("ci")
+        _stamp("packages", packages)
+    sources = [FRONTEND / "build.mjs", FRONTEND / "index.html", *_files("src"), *_files("public")]
+    site = packages + _digest(sources)
+    if _stamp("site") != site or not (FRONTEND / "dist" / "index.html").is_file():
+        npm("run", "build")
+        _stamp("site", site)
+    return FRONTEND / "dist"
+
+
+def find_browser() -> str | None:
+    """The machine's Chromium or Chrome; None leaves the choice to Playwright's own."""
+    named = os.environ.get("PERENNIAL_BROWSER")
+    if named:
+        return named
+    on_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    return on_path or (str(MAC_BROWSER) if MAC_BROWSER.exists() else None)
+
+
+@dataclass
+class Api:
+    """The real application on a port of its own, which it keeps when stopped and started again."""
+
+    store: Store
+    origin: str
+    port: int
+    _server: uvicorn.Server | None = None
+    _thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        # No time between two looks at the alias, so that a promotion is seen by the next request.
+        settings = Settings(bucket="browser-tests", refresh_seconds=0, allowed_origin=self.origin)
+        app = create_app(settings, self.store)
+        config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+        self._thread.start()
+        wait_for(lambda: self._server is not None and self._server.started, "the API to start")
+
+    def stop(self) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = self._server.force_exit = True
+            self._thread.join(10)
+            self._server = self._thread = None
+
+
+@dataclass(frozen=True)
+class SiteHost:
+    """An S3 endpoint that serves what is published to it, each site in a bucket of its own."""
+
+    origin: str
+    s3: Any
+
+    def publish(self, api_url: str, dist: Path | None = None) -> str:
+        """Publish the built site for one API with the code that deploys it; returns the page's address."""
+        bucket = f"site-{uuid.uuid4().hex[:12]}"
+        self.s3.create_bucket(Bucket=bucket)
+        self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_open_to_read(bucket)))
+        publish(self.s3, bucket, dist or build_site(), api_url)
+        return f"{self.origin}/{bucket}/index.html"
+
+
+@contextmanager
+def site_host() -> Iterator[SiteHost]:
+    """moto's S3 over HTTP on a free port: no conditional write is asked of it here, it only keeps and serves files."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    origin = f"http://{host}:{port}"
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    try:
+        yield SiteHost(origin, boto3.client("s3", endpoint_url=origin, region_name="us-east-1", **keys))
+    finally:
+        server.stop()
+
+
+@contextmanager
+def serving(store: Store, origin: str) -> Iterator[Api]:
+    """The real API over ``store``, open to the pages of ``origin``."""
+    api = Api(store, origin, free_port())
+    api.start()
+    try:
+        yield api
+    finally:
+        api.stop()
+
+
+def origin_of(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(done: Callable[[], bool], what: str, seconds: float = 15.0) -> None:
+    limit = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < limit, f"Waited {seconds} s for {what}."
+        time.sleep(0.02)
+
+
+def _open_to_read(bucket: str) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    return {"Version": "2012-10-17", "Statement": [statement]}
+
+
+def _node_major(node: str) -> int:
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
+    return int(answer.strip().removeprefix("v").partition(".")[0])
+
+
+def _files(folder: str) -> list[Path]:
+    return sorted(path for path in (FRONTEND / folder).rglob("*") if path.is_file())
+
+
+def _digest(paths: list[Path]) -> str:
+    found = hashlib.sha256()
+    for path in paths:
+        found.update(path.relative_to(FRONTEND).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()
+
+
+def _stamp(name: str, value: str | None = None) -> str | None:
+    """What was built last, kept beside the packages so that it goes with them."""
+    path = FRONTEND / "node_modules" / f".perennial-{name}"
+    if value is not None:
+        path.write_text(value)
+    return path.read_text() if path.is_file() else None
