@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictStr, ValidationError, create_model
-from pydantic.functional_validators import AfterValidator
+from pydantic.functional_validators import AfterValidator, BeforeValidator
 
 from perennial.errors import InvalidRecord
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
@@ -150,7 +150,10 @@ def _record_type(spec: ModelSpec) -> type[BaseModel]:
     for role in ("id", "time"):
         column = getattr(spec, role)
         if column is not None and column not in spec.features:
-            kind = Annotated[StrictStr, Field(max_length=MAX_TEXT)] | Annotated[int, Field(strict=True)] | None
+            kind = Annotated[
+                Annotated[StrictStr, Field(max_length=MAX_TEXT)] | Annotated[int, Field(strict=True)] | None,
+                BeforeValidator(_text_or_integer),
+            ]
             extra: dict[str, JsonValue] = {"x-perennial-role": role}
             fields[f"{role}_"] = (kind, Field(None, alias=column, title=column, json_schema_extra=extra))
     return create_model(spec.name, __config__=ConfigDict(extra="forbid", frozen=True), **fields)
@@ -159,7 +162,7 @@ def _record_type(spec: ModelSpec) -> type[BaseModel]:
 def _type(feature: Feature) -> Any:
     match feature:
         case NumberFeature():
-            return Annotated[
+            number = Annotated[
                 float,
                 Field(
                     strict=True,
@@ -169,12 +172,29 @@ def _type(feature: Feature) -> Any:
                     multiple_of=1 if feature.integer else None,
                 ),
             ]
+            return Annotated[number, AfterValidator(_whole)] if feature.integer else number
         case CategoryFeature(unknown="refuse"):
             return Literal[feature.values]
         case CategoryFeature():
             return Annotated[StrictStr, Field(max_length=MAX_TEXT)]
         case _:
             return Annotated[StrictStr, Field(max_length=MAX_DATE_TEXT), AfterValidator(_iso)]
+
+
+def _whole(value: float) -> float:
+    """Exactly whole: Pydantic's ``multiple_of`` forgives a billionth, which a column check would not."""
+    if not value.is_integer():
+        raise ValueError("Input should be a multiple of 1")
+    return value
+
+
+def _text_or_integer(value: object) -> object:
+    """One problem under the field's own name, where a failed union would report each of its branches."""
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    if isinstance(value, str) and len(value) <= MAX_TEXT:
+        return value
+    raise ValueError(f"Input should be a text of at most {MAX_TEXT} characters or a whole number")
 
 
 def _iso(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -31,7 +32,7 @@ METRICS: dict[Task, tuple[str, ...]] = {
 }  # fmt: skip
 DEFAULT_METRIC: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mean_absolute_error"}
 
-NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
+NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*\Z")
 
 
 def label(value: object) -> str:
@@ -89,9 +90,9 @@ class CategoryFeature(_Part):
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
-        repeated = sorted({value for value in self.values if self.values.count(value) > 1})
-        if repeated:
-            raise ValueError(f"values holds {repeated[0]!r} more than once; keep one")
+        value, times = Counter(self.values).most_common(1)[0]
+        if times > 1:
+            raise ValueError(f"values holds {value!r} more than once; keep one")
         return self
 
 
@@ -120,6 +121,15 @@ class Candidate(_Part):
     estimator: str = Field(min_length=3)
     params: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, list[Any]] = Field(default_factory=dict)
+
+    @field_validator("params", "search")
+    @classmethod
+    def _storable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            canonical(value)
+        except (TypeError, ValueError):
+            raise ValueError("holds what JSON cannot store, such as NaN or infinity; use null or a number") from None
+        return value
 
 
 class SlicePolicy(_Part):
@@ -221,8 +231,10 @@ class ModelSpec(_Part):
     @model_validator(mode="before")
     @classmethod
     def _default_metric(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("metric") and values.get("task") in DEFAULT_METRIC:
-            return {**values, "metric": DEFAULT_METRIC[values["task"]]}
+        if isinstance(values, dict) and not values.get("metric"):
+            for task, metric in DEFAULT_METRIC.items():
+                if values.get("task") == task:
+                    return {**values, "metric": metric}
         return values
 
     @model_validator(mode="after")
@@ -266,6 +278,10 @@ def _contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
             found.append((role, "is the target column; name another column or null"))
     if spec.id is not None and spec.id in spec.features:
         found.append((f"features.{spec.id}", "is the id column; take it out of features"))
+    if spec.id is not None and spec.id == spec.time:
+        found.append(("time", "is the id column; name another column or null"))
+    if spec.time is not None and isinstance(spec.features.get(spec.time), CategoryFeature):
+        found.append((f"features.{spec.time}", "is the time column; give it type: date or type: number"))
     if spec.target.column in spec.features:
         found.append((f"features.{spec.target.column}", "is the target; take it out of features"))
     found += _target_contradictions(spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,36 @@ from perennial.errors import SpecError
 from perennial.spec import ModelSpec
 
 MAX_BYTES = 2_000_000
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's idea of a scalar: ``yes``, ``0123``, ``12:30`` and ``2026-11-21`` are text, ``1e-3`` is a number.
+
+    Under YAML 1.1 a category written ``[yes, no]`` would silently become true and false. Keys are names,
+    hence always text; anchors are refused, since one can make a page stand for gigabytes.
+    """
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "an alias (*) is not allowed here", event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                key.tag = "tag:yaml.org,2002:str"
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _kind, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|false", list("tf")),
+    ("int", r"[-+]?(0|[1-9][0-9]*)", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", list("-+.0123456789")),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_kind}", re.compile(rf"^(?:{_pattern})\Z"), _first)
 
 
 def read_spec(path: Path) -> ModelSpec:
@@ -36,9 +68,12 @@ def read_spec(path: Path) -> ModelSpec:
 def parse_spec(text: str, file: str = "model.yaml") -> ModelSpec:
     """Check the text of a spec. Raises SpecError naming file, line, key and remedy."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         lines = _lines(node, file)
-        value = yaml.safe_load(text)
+        value = loader.construct_document(node) if node is not None else None
+    except RecursionError as error:
+        raise SpecError("is nested too deeply.", file=file, remedy="Mend its brackets.") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not valid YAML"
@@ -86,10 +121,10 @@ def _spec_error(error: ValidationError, lines: dict[tuple[str, ...], int], file:
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     if message.startswith("@"):
-        _, dotted, message = message.split("@", 2)
+        dotted, _, message = message[1:].rpartition("@")
         path = _split(dotted, lines)
     else:
-        path = _known([str(part) for part in first["loc"]], lines)
+        path = _known([str(part) for part in first["loc"]], lines, absent=first["type"] == "missing")
     line = next((lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in lines), 1)
     others = len(error.errors()) - 1
     more = f" ({others} more after this one.)" if others else ""
@@ -106,10 +141,11 @@ def _split(dotted: str, lines: dict[tuple[str, ...], int]) -> tuple[str, ...]:
     return tuple(dotted.split("."))
 
 
-def _known(loc: list[str], lines: dict[tuple[str, ...], int]) -> tuple[str, ...]:
+def _known(loc: list[str], lines: dict[tuple[str, ...], int], *, absent: bool) -> tuple[str, ...]:
+    """The parts of a path that are keys of the file; the last may be a key that is ``absent``."""
     path: tuple[str, ...] = ()
     for index, part in enumerate(loc):
-        if (*path, part) in lines or index == len(loc) - 1:
+        if (*path, part) in lines or (absent and index == len(loc) - 1):
             path = (*path, part)
     return path
 
@@ -122,5 +158,7 @@ def _remedy(problem: Any, path: tuple[str, ...]) -> str | None:
             return "Remove it, or correct its spelling."
         case "union_tag_not_found" | "union_tag_invalid":
             return "Give `type: number`, `type: category` or `type: date`."
+        case "string_type":
+            return "Put it in quotes."
         case _:
             return None
