@@ -7,11 +7,8 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 SETUP := sh infra/setup/setup.sh
 MAIN := .venv/bin
-NODE := PATH="$(CURDIR)/.local/envs/node/bin:$$PATH"
-SITE := frontend/dist/index.html
-SITE_SOURCES := $(shell find frontend -name node_modules -prune -o -path frontend/dist -prune -o -type f -print)
 
-.PHONY: help setup demo test lint format build site up down airflow bench browser lock clean
+.PHONY: help setup demo test lint format build site up down deploy airflow bench browser lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -19,12 +16,12 @@ help: ## List every target
 setup: ## Make the main environment, .venv, with the perennial command
 	@$(SETUP) environments.py main
 
-demo: $(SITE) ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (KEEP=1: stay up)
-	@$(SETUP) environments.py main ministack airflow
+demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (KEEP=1: stay up)
+	@$(SETUP) environments.py main ministack airflow node
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
-test: lint browser $(SITE) ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam
+test: lint browser ## Check and test everything
+	@$(SETUP) environments.py main ministack airflow sam node
 	@$(MAIN)/python infra/setup/run_tests.py $(PYTEST)
 
 lint: ## Check style, types and who imports whom
@@ -39,15 +36,22 @@ format: ## Bring the code into the one style
 	@$(MAIN)/ruff check --fix .
 	@$(MAIN)/ruff format .
 
-build: $(SITE) ## Build what is deployed: build/api for Lambda, frontend/dist for S3
-	@$(SETUP) environments.py main
+build: ## Build what is deployed: build/api for Lambda, frontend/dist for S3
+	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy package
+	@$(MAIN)/python -m perennial.deploy form
 
-site: $(SITE) ## Build the form
+site: ## Build the form
+	@$(SETUP) environments.py main node
+	@$(MAIN)/python -m perennial.deploy form
 
-up: $(SITE) ## Run a local AWS with the API and the form until Ctrl-C (DETACH=1: until make down)
-	@$(SETUP) environments.py main ministack
+up: ## Run a local AWS with the API and the form until Ctrl-C (DETACH=1: until make down)
+	@$(SETUP) environments.py main ministack node
 	@$(MAIN)/python -m perennial.deploy up $(if $(DETACH),--detach)
+
+deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
+	@$(SETUP) environments.py main node
+	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 
 down: ## End the local AWS that make up DETACH=1 left running
 	@$(SETUP) environments.py main
@@ -73,14 +77,3 @@ clean: ## Remove all that was built or set up; a running local AWS is ended firs
 	@if [ -x $(MAIN)/python ]; then $(MAIN)/python -m perennial.deploy down; fi
 	rm -rf .venv .local build dist frontend/dist frontend/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-
-frontend/node_modules/.installed: frontend/package.json frontend/package-lock.json
-	@$(SETUP) environments.py node
-	@echo "form: installing its build tools ..."
-	@cd frontend && $(NODE) npm ci --silent --no-fund --no-audit --no-update-notifier
-	@touch $@
-
-$(SITE): frontend/node_modules/.installed $(SITE_SOURCES)
-	@echo "form: building ..."
-	@cd frontend && $(NODE) npm run --silent build
-	@touch $@

@@ -1,4 +1,4 @@
-"""``python -m perennial.deploy up [--detach] | down | package [--cloud] | cloud --stage NAME``."""
+"""``python -m perennial.deploy up [--detach] | down | package | form | cloud --stage NAME``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs.add_parser("up", help="start a local stack").add_argument("--detach", action="store_true")
     verbs.add_parser("down", help="end the local stack")
     verbs.add_parser("package", help="build build/api for the cloud")
+    verbs.add_parser("form", help="build the form")
     cloud = verbs.add_parser("cloud", help="deploy to AWS and publish the form")
     cloud.add_argument("--stage", default="prod")
     cloud.add_argument("--region", default="us-east-1")
@@ -56,18 +57,25 @@ def _package(options: argparse.Namespace) -> Package:
     return package
 
 
+def _form(options: argparse.Namespace) -> None:
+    from perennial.deploy.form import build_form
+
+    say(f"{build_form().relative_to(ROOT)}: built")
+
+
 def _cloud(options: argparse.Namespace) -> None:
+    from perennial.deploy.form import build_form
     from perennial.deploy.site import publish
     from perennial.deploy.stack import Aws, deploy
-    from perennial.deploy.up import DIST, TEMPLATE
+    from perennial.deploy.up import TEMPLATE
 
     aws = Aws(region=options.region)
     deployed = deploy(aws, _package(options), TEMPLATE, stage=options.stage)
-    publish(aws.client("s3"), deployed.site_bucket, DIST, deployed.api_url)
+    publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url)
     say(f"Form    {deployed.site_url}\nAPI     {deployed.api_url}\nBucket  {deployed.bucket}")
 
 
-_VERBS = {"up": _up, "down": _down, "package": _package, "cloud": _cloud}
+_VERBS = {"up": _up, "down": _down, "package": _package, "form": _form, "cloud": _cloud}
 
 if __name__ == "__main__":
     sys.exit(main())

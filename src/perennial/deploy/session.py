@@ -86,6 +86,8 @@ def down(*, progress: Progress, root: Path = ROOT) -> None:
             return
         if found.pid is not None and found.token is not None and (found.alive() or _owns(found.pid, found.token)):
             end_group(found.pid)
+            while found.alive():
+                time.sleep(0.02)
             progress(f"Ended the stack at {found.stack.endpoint_url}.")
         else:
             progress("The recorded stack no longer runs, or is not ours to end; forgot it.")

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from perennial.deploy.form import build_form
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
 from perennial.deploy.package import ROOT, build_api_package
 from perennial.deploy.site import publish
@@ -21,7 +22,6 @@ from perennial.errors import DeployError
 Progress = Callable[[str], None]
 
 TEMPLATE = ROOT / "template.yaml"
-DIST = ROOT / "frontend/dist"
 BUILD = ROOT / ".local/build/api"
 FIRST_ANSWER_SECONDS = 60.0
 
@@ -69,7 +69,7 @@ def running_stack(
     """A stack of its own for the length of a block: nothing is shared with another, nothing is left behind.
 
     ``folder`` takes the emulator's files (a new one under ``.local`` if None);
-    ``site`` publishes the form too; ``parameters`` are those of ``template.yaml``.
+    ``site`` builds and publishes the form too; ``parameters`` are those of ``template.yaml``.
 
     Raises:
         DeployError: a part could not be built, started or deployed.
@@ -111,7 +111,7 @@ def bring_up(
     deployed = deploy(aws, package, TEMPLATE, parameters=parameters)
     progress(f"Deployed template.yaml in {time.monotonic() - started:.1f} s")
     if site:
-        count = publish(aws.client("s3"), deployed.site_bucket, DIST, deployed.api_url)
+        count = publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url)
         progress(f"Published the form: {count} files")
     started = time.monotonic()
     _await_answer(deployed)
