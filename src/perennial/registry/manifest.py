@@ -108,7 +108,7 @@ def version_of(manifest: bytes) -> str:
 
 def is_model_name(text: str) -> bool:
     """Whether a model could be called so; anything else may not become part of a key."""
-    return NAME.fullmatch(text) is not None
+    return len(text) <= 40 and NAME.fullmatch(text) is not None
 
 
 def model_name(text: str) -> str:
