@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, IntegrityError
-from perennial.registry.manifest import ModelManifest
-from perennial.spec import LOWER_IS_BETTER, SlicePolicy, canonical
+from perennial.registry.manifest import ModelManifest, Parity
+from perennial.spec import LOWER_IS_BETTER, ModelSpec, SlicePolicy, canonical
 from perennial.store import Store
 
 PARITY = 1e-6
@@ -24,6 +24,9 @@ def _finite(value: float | None) -> float | None:
 
 
 _Number = Annotated[float | None, AfterValidator(_finite)]  # canonical JSON has no NaN
+
+
+Slices = Mapping[str, Mapping[str, float]]  # group -> metric, or ``rows`` -> value
 
 
 class _Frozen(BaseModel):
@@ -62,24 +65,35 @@ class Champion(_Frozen):
 
 
 def decide(candidate: ModelManifest, champion: Champion | None) -> Decision:
-    """Judge a candidate by the gate policy of its own spec.
-
-    ``champion`` is None before the first promotion. A metric that is missing or not finite never passes.
-    """
-    policy = candidate.spec.gate
+    """Judge a published candidate by its own spec's gate policy. ``champion`` is None before the first promotion."""
     metrics = {name: metric.value for name, metric in candidate.metrics.items()}
-    rules = [_bound("minimum", name, metrics.get(name), bound) for name, bound in sorted(policy.minimum.items())]
-    rules += [_bound("maximum", name, metrics.get(name), bound) for name, bound in sorted(policy.maximum.items())]
-    rules.append(_gain(candidate.spec.metric, metrics, champion, policy.gain))
-    for column, limit in sorted(policy.slices.items()):
-        groups = candidate.slices.get(column, {})
-        rules.append(_slices(column, candidate.spec.metric, metrics, groups, limit))
-    rules.append(_parity(candidate))
+    rules = judge(candidate.spec, metrics, candidate.slices, candidate.parity, champion)
     return Decision(
         candidate=candidate.version,
         champion=champion.version if champion else None,
         passed=all(rule.passed for rule in rules),
-        rules=tuple(rules),
+        rules=rules,
+    )
+
+
+def judge(
+    spec: ModelSpec,
+    metrics: Mapping[str, float],
+    slices: Mapping[str, Slices],
+    parity: Parity,
+    champion: Champion | None,
+) -> tuple[RuleResult, ...]:
+    """One answer for each rule of the spec's gate. A metric that is missing or not finite never passes."""
+    policy = spec.gate
+    return (
+        *(_bound("minimum", name, metrics.get(name), bound) for name, bound in sorted(policy.minimum.items())),
+        *(_bound("maximum", name, metrics.get(name), bound) for name, bound in sorted(policy.maximum.items())),
+        _gain(spec.metric, metrics, champion, policy.gain),
+        *(
+            _slices(column, spec.metric, metrics.get(spec.metric), slices.get(column, {}), limit)
+            for column, limit in sorted(policy.slices.items())
+        ),
+        _parity(parity),
     )
 
 
@@ -134,15 +148,8 @@ def _gain(metric: str, metrics: Mapping[str, float], champion: Champion | None, 
     return RuleResult(rule=rule, passed=passed, reason=reason, value=gain, bound=wanted)
 
 
-def _slices(
-    column: str,
-    metric: str,
-    metrics: Mapping[str, float],
-    groups: Mapping[str, Mapping[str, float]],
-    limit: SlicePolicy,
-) -> RuleResult:
+def _slices(column: str, metric: str, overall: float | None, groups: Slices, limit: SlicePolicy) -> RuleResult:
     rule = f"slices.{column}"
-    overall = metrics.get(metric)
     problems = [_missing(metric, overall)] if groups else [f"no slices of {column} were measured"]
     gaps: dict[str, float] = {}
     small = 0
@@ -168,8 +175,7 @@ def _slices(
     return RuleResult(rule=rule, passed=passed, reason=reason, value=gaps[worst], bound=limit.maximum_gap)
 
 
-def _parity(candidate: ModelManifest) -> RuleResult:
-    parity = candidate.parity
+def _parity(parity: Parity) -> RuleResult:
     passed = parity.max_difference <= PARITY and parity.changed_classes == 0
     reason = (
         f"the exported graph differs from scikit-learn by at most {parity.max_difference:.3g} (bound {PARITY:g}) "

@@ -52,7 +52,7 @@ class LogEntry(_Stored):
     generation: int = Field(ge=1, le=MAX_GENERATION)
     op_id: str = Field(min_length=1)
     kind: Kind
-    version: str = Field(min_length=1)
+    version: str
     previous: str | None
     actor: str
     time: Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]

@@ -1,0 +1,221 @@
+"""The gate: one reason for each rule, nothing missing ever passes, and better never fails what passed."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from obstore.store import MemoryStore
+
+from perennial import keys
+from perennial.errors import IntegrityError
+from perennial.registry.gate import Champion, Decision, RuleResult, decide, judge, record_decision
+from perennial.registry.manifest import Metric, ModelManifest, Parity
+from perennial.store import Store
+from tests.support.versions import MODEL, spec, version
+
+CHAMPION = Champion(version="0123456789abcdef", metrics={"roc_auc": 0.9, "log_loss": 0.3})
+Slices = dict[str, dict[str, dict[str, float]]]
+
+
+def candidate(
+    gate: dict[str, Any],
+    metrics: dict[str, float],
+    *,
+    metric: str = "roc_auc",
+    slices: Slices | None = None,
+    **more: Any,
+) -> ModelManifest:
+    of = spec(gate=gate, metric=metric)
+    values = {name: Metric(value=value) for name, value in metrics.items()}
+    manifest, _ = version(spec=of, slices=slices or {}, metrics=values, **more)
+    return manifest
+
+
+def judged(manifest: ModelManifest, champion: Champion | None) -> Decision:
+    """As ``decide``, for metrics that no stored manifest could hold."""
+    metrics = {name: metric.value for name, metric in manifest.metrics.items()}
+    rules = judge(manifest.spec, metrics, manifest.slices, manifest.parity, champion)
+    return Decision(candidate="any", champion=None, passed=all(rule.passed for rule in rules), rules=rules)
+
+
+def rule(decision: Decision, name: str) -> RuleResult:
+    (found,) = (rule for rule in decision.rules if rule.rule == name)
+    return found
+
+
+def test_every_rule_gives_its_reason() -> None:
+    gate = {"minimum": {"roc_auc": 0.85}, "maximum": {"log_loss": 0.4}, "slices": {"Gender": {"maximum_gap": 0.05}}}
+    slices = {"Gender": {"F": {"roc_auc": 0.9, "rows": 60}, "M": {"roc_auc": 0.93, "rows": 40}}}
+    decision = decide(candidate(gate, {"roc_auc": 0.92, "log_loss": 0.25}, slices=slices), CHAMPION)
+    assert decision.passed
+    assert {rule.rule: rule.reason for rule in decision.rules} == {
+        "minimum.roc_auc": "roc_auc 0.92 is not below the minimum 0.85.",
+        "maximum.log_loss": "log_loss 0.25 is not above the maximum 0.4.",
+        "gain.roc_auc": "roc_auc 0.92 against 0.9 of champion 0123456789abcdef on the same rows: "
+        "a gain of 0.02, and at least 0 is wanted.",
+        "slices.Gender": "roc_auc of Gender = F lags the whole by 0.02, within the gap of 0.05.",
+        "parity": "the exported graph differs from scikit-learn by at most 1e-09 (bound 1e-06) "
+        "and changes 0 classes (bound 0).",
+    }
+    assert decision.champion == CHAMPION.version
+
+
+@pytest.mark.parametrize(
+    ("gate", "metrics", "name"),
+    [
+        ({"minimum": {"roc_auc": 0.93}}, {"roc_auc": 0.92}, "minimum.roc_auc"),
+        ({"maximum": {"log_loss": 0.2}}, {"roc_auc": 0.92, "log_loss": 0.25}, "maximum.log_loss"),
+        ({"gain": 0.03}, {"roc_auc": 0.92}, "gain.roc_auc"),
+        ({}, {"roc_auc": 0.89}, "gain.roc_auc"),
+        ({"minimum": {"f1": 0.1}}, {"roc_auc": 0.92}, "minimum.f1"),
+        ({"maximum": {"log_loss": 9}}, {"roc_auc": 0.92}, "maximum.log_loss"),
+        ({"minimum": {"f1": 0.1}}, {"roc_auc": 0.92, "f1": math.nan}, "minimum.f1"),
+        ({"maximum": {"log_loss": 9}}, {"roc_auc": 0.92, "log_loss": math.nan}, "maximum.log_loss"),
+        ({"minimum": {"f1": 0.1}}, {"roc_auc": 0.92, "f1": math.inf}, "minimum.f1"),
+        ({}, {}, "gain.roc_auc"),
+        ({}, {"roc_auc": math.nan}, "gain.roc_auc"),
+    ],
+)
+def test_one_broken_rule_is_enough(gate: dict[str, Any], metrics: dict[str, float], name: str) -> None:
+    decision = judged(candidate(gate, metrics), CHAMPION)
+    assert not decision.passed
+    assert [rule.rule for rule in decision.rules if not rule.passed] == [name]
+    assert Decision.model_validate_json(decision.to_bytes()) == decision
+
+
+def test_bounds_are_inclusive() -> None:
+    gate = {"minimum": {"roc_auc": 0.9}, "maximum": {"log_loss": 0.3}, "gain": 0.0}
+    assert decide(candidate(gate, {"roc_auc": 0.9, "log_loss": 0.3}), CHAMPION).passed
+    # 0.95 - 0.9 is a last digit short of 0.05 in binary
+    assert decide(candidate({"gain": 0.05}, {"roc_auc": 0.95}), CHAMPION).passed
+    slices = {"Gender": {"F": {"roc_auc": 0.9, "rows": 60}}}
+    assert decide(
+        candidate({"slices": {"Gender": {"maximum_gap": 0.05}}}, {"roc_auc": 0.95}, slices=slices), None
+    ).passed
+
+
+def test_where_lower_is_better_a_gain_is_a_fall() -> None:
+    better = decide(candidate({"gain": 0.05}, {"log_loss": 0.25}, metric="log_loss"), CHAMPION)
+    worse = decide(candidate({}, {"log_loss": 0.31}, metric="log_loss"), CHAMPION)
+    assert better.passed
+    assert rule(better, "gain.log_loss").value == pytest.approx(0.05)
+    assert not worse.passed
+    slices = {"Gender": {"F": {"log_loss": 0.4, "rows": 50}, "M": {"log_loss": 0.1, "rows": 50}}}
+    lagging = candidate(
+        {"slices": {"Gender": {"maximum_gap": 0.1}}}, {"log_loss": 0.25}, metric="log_loss", slices=slices
+    )
+    assert "Gender = F lags the whole by 0.15" in rule(decide(lagging, None), "slices.Gender").reason
+
+
+def test_the_first_version_needs_no_gain() -> None:
+    decision = decide(candidate({"minimum": {"roc_auc": 0.5}}, {"roc_auc": 0.6}), None)
+    assert decision.passed
+    assert rule(decision, "gain.roc_auc").reason == "no champion yet."
+    assert decision.champion is None
+
+
+def test_a_champion_that_could_not_be_measured_is_not_beaten() -> None:
+    unknown = Champion(version=CHAMPION.version, metrics=None, why="it wants the column Age")
+    decision = decide(candidate({}, {"roc_auc": 0.99}), unknown)
+    assert not decision.passed
+    assert "could not be measured on this holdout: it wants the column Age" in rule(decision, "gain.roc_auc").reason
+    for metrics in ({}, {"roc_auc": math.nan}):
+        half = Champion(version=CHAMPION.version, metrics=metrics)
+        assert (
+            "of champion 0123456789abcdef is"
+            in rule(decide(candidate({}, {"roc_auc": 0.99}), half), "gain.roc_auc").reason
+        )
+
+
+@pytest.mark.parametrize(
+    ("slices", "passed", "reason"),
+    [
+        ({}, False, "no slices of Gender were measured."),
+        ({"Gender": {}}, False, "no slices of Gender were measured."),
+        ({"Gender": {"F": {"rows": 50}}}, False, "roc_auc of Gender = F is missing."),
+        ({"Gender": {"F": {"rows": 50, "roc_auc": math.nan}}}, False, "roc_auc of Gender = F is not a finite number."),
+        (
+            {"Gender": {"F": {"roc_auc": 0.5}}},
+            False,
+            "roc_auc of Gender = F lags the whole by 0.4, over the gap of 0.05.",
+        ),
+        (
+            {"Gender": {"F": {"rows": 29, "roc_auc": 0.1}, "M": {"rows": 30, "roc_auc": 0.9}}},
+            True,
+            "roc_auc of Gender = M lags the whole by 0, within the gap of 0.05 "
+            "(1 groups under 30 rows are not judged).",
+        ),
+        ({"Gender": {"F": {"rows": 3}}}, True, "no group to judge (1 groups under 30 rows are not judged)."),
+    ],
+)
+def test_slices(slices: Slices, passed: bool, reason: str) -> None:
+    decision = judged(candidate({"slices": {"Gender": {"maximum_gap": 0.05}}}, {"roc_auc": 0.9}, slices=slices), None)
+    assert (decision.passed, rule(decision, "slices.Gender").reason) == (passed, reason)
+
+
+@pytest.mark.parametrize(("difference", "changed"), [(1.1e-6, 0), (0.0, 1), (math.nan, 0)])
+def test_an_unfaithful_export_fails(difference: float, changed: int) -> None:
+    manifest = candidate({}, {"roc_auc": 0.9}).model_copy(
+        update={"parity": Parity(max_difference=difference, changed_classes=changed, holdout_rows=10, boundary_rows=10)}
+    )
+    decision = judged(manifest, None)
+    assert not decision.passed
+    assert not rule(decision, "parity").passed
+
+
+# Multiples of 1/64 are exact in binary, so that raising two numbers alike does not change their difference.
+exact = st.integers(0, 64).map(lambda number: number / 64)
+
+
+@given(
+    minimum=exact, gain=exact, gap=exact, value=exact, champion=exact,
+    groups=st.dictionaries(st.sampled_from("FMX"), exact, min_size=1),
+    raised=exact, raised_groups=st.sets(st.sampled_from("FMX")), metric=st.sampled_from(["roc_auc", "log_loss"]),
+)  # fmt: skip
+def test_better_never_fails_what_passed(
+    minimum: float, gain: float, gap: float, value: float, champion: float, groups: dict[str, float],
+    raised: float, raised_groups: set[str], metric: str,
+) -> None:  # fmt: skip
+    """Raising the metric of the whole with all its groups, or of some groups alone, turns no pass into a fail."""
+    better = -raised if metric == "log_loss" else raised
+    side = "maximum" if metric == "log_loss" else "minimum"
+    gate = {side: {metric: minimum}, "gain": gain, "slices": {"Gender": {"maximum_gap": gap + 1 / 128}}}
+    against = Champion(version="c", metrics={metric: champion})
+
+    def verdict(whole: float, parts: dict[str, float]) -> Decision:
+        slices = {"Gender": {group: {metric: part, "rows": 99.0} for group, part in parts.items()}}
+        return decide(candidate(gate, {metric: whole}, metric=metric, slices=slices), against)
+
+    before = verdict(value, groups)
+    everywhere = verdict(value + better, {group: part + better for group, part in groups.items()})
+    somewhere = verdict(value, {group: part + better * (group in raised_groups) for group, part in groups.items()})
+    alone = verdict(value + better, groups)
+    for rule_before, *after in zip(before.rules, everywhere.rules, somewhere.rules, strict=True):
+        assert all(rule.passed for rule in after) or not rule_before.passed
+    for rule_before, rule_after in zip(before.rules, alone.rules, strict=True):
+        assert rule_after.passed or not rule_before.passed or rule_after.rule == "slices.Gender"
+
+
+def test_the_first_answer_is_the_one_that_is_kept() -> None:
+    store = Store(MemoryStore())
+    good = decide(candidate({}, {"roc_auc": 0.9}), None)
+    bad = decide(candidate({}, {"roc_auc": 0.8}), CHAMPION)
+    assert record_decision(store, MODEL, "run/1", bad) == bad
+    assert record_decision(store, MODEL, "run/1", bad) == bad
+    assert record_decision(store, MODEL, "run/1", good) == bad
+    assert record_decision(store, MODEL, "run/2", good) == good
+    kept = json.loads(store.get(keys.gate_decision(MODEL, "run/1")).data)
+    assert kept["passed"] is False
+    assert kept["rules"][0]["reason"] == rule(bad, "gain.roc_auc").reason
+
+
+def test_what_is_kept_must_be_a_decision() -> None:
+    raw = MemoryStore()
+    raw.put(keys.gate_decision(MODEL, "run"), b"{}")
+    with pytest.raises(IntegrityError, match="no gate decision"):
+        record_decision(Store(raw), MODEL, "run", decide(candidate({}, {"roc_auc": 0.9}), None))
