@@ -8,22 +8,20 @@ import math
 import warnings
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from scipy.stats import t as student
-from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
-from perennial import export
 from perennial.datasets.load import Rows
 from perennial.errors import ExportError, TrainingError
-from perennial.export import parity
+from perennial.export import export_pipeline, prove
 from perennial.records import Column, columns
 from perennial.registry.manifest import FileRef, Metric
 from perennial.spec import ModelSpec
-from perennial.training import allowed
+from perennial.training.allowed import resolve
 from perennial.training.answers import Floats
 from perennial.training.folds import make_folds
 from perennial.training.outcome import ONNX_TYPE, CandidateReport, RefusedCandidate, TrainedCandidate
@@ -100,12 +98,16 @@ class _Work:
         self.name, self.candidate = name, spec.candidates[name]
         self.problem, self.holdout_x = problem, holdout_x
         self.columns: tuple[Column, ...] = columns(spec)
-        self.progress = lambda text: progress(f"{name}: {text}")
-        self._estimator = self._resolve()
+        self._progress = progress
+        self._check()
+
+    def progress(self, text: str) -> None:
+        """Pass on what is going on, under the candidate's name."""
+        self._progress(f"{self.name}: {text}")
 
     def pipeline(self, found: Params) -> Pipeline:
         """An unfitted pipeline with the candidate's parameters and ``found`` on top of them."""
-        return build_pipeline(self.columns, clone(self._estimator).set_params(**found))
+        return build_pipeline(self.columns, self._resolve(found))
 
     def fit(self, found: Params) -> Pipeline:
         """The pipeline fitted on all training rows. Raises TrainingError."""
@@ -117,25 +119,30 @@ class _Work:
             raise TrainingError(first_line(error)) from error
         return pipeline
 
-    def _resolve(self) -> Any:
-        """The estimator, checked to be of the task and to know every parameter. Each fit runs on one thread."""
-        path, seed = self.candidate.estimator, self.problem.seed
-        known = allowed.resolve(path, {}, seed).get_params()
-        for section in ("params", "search"):
-            for key in getattr(self.candidate, section):
+    def _resolve(self, found: Params) -> BaseEstimator:
+        params = {**self.candidate.params, **found}
+        key = f"candidates.{self.name}.estimator"
+        return resolve(self.candidate.estimator, params, self.problem.seed, key)
+
+    def _check(self) -> None:
+        """Raises TrainingError where the estimator is not of the task, or a parameter is not one of its own."""
+        path, place, classify = self.candidate.estimator, f"candidates.{self.name}", self.problem.classes > 0
+        estimator = resolve(path, {}, self.problem.seed, f"{place}.estimator")
+        if not (is_classifier if classify else is_regressor)(estimator):
+            raise TrainingError(
+                f"{place}.estimator: {path} does not fit a {self.problem.task} task.",
+                remedy=f"Name a {'classifier' if classify else 'regressor'}.",
+            )
+        known = estimator.get_params()
+        for section, keys in (("params", self.candidate.params), ("search", self.candidate.search)):
+            for key in keys:
                 if key not in known:
-                    raise _unknown_parameter(f"candidates.{self.name}.{section}.{key}", key, path, known)
+                    close = difflib.get_close_matches(key, known, n=3)
+                    hint = f"Did you mean {' or '.join(close)}?" if close else f"It takes {', '.join(sorted(known))}."
+                    raise TrainingError(f"{place}.{section}.{key}: {path} has no such parameter.", remedy=hint)
         for key, values in self.candidate.search.items():
             if not values:
-                raise TrainingError(f"candidates.{self.name}.search.{key}: no values to try.", remedy="List some.")
-        estimator = allowed.resolve(path, self.candidate.params, seed)
-        fits_task = is_classifier(estimator) if self.problem.classes else is_regressor(estimator)
-        if not fits_task:
-            raise TrainingError(
-                f"candidates.{self.name}.estimator: {path} does not fit a {self.problem.task} task.",
-                remedy=f"Use a {'classifier' if self.problem.classes else 'regressor'}.",
-            )
-        return estimator.set_params(n_jobs=1) if "n_jobs" in known else estimator
+                raise TrainingError(f"{place}.search.{key}: no values to try.", remedy="List some.")
 
 
 def _train(work: _Work) -> TrainedCandidate:
@@ -145,8 +152,8 @@ def _train(work: _Work) -> TrainedCandidate:
     work.progress(f"fitting on all {len(problem.y):,} training rows")
     pipeline = work.fit(found.params)
     work.progress("exporting, and proving the export")
-    onnx = export.export_pipeline(pipeline, work.columns, problem.classes)
-    proof = parity.prove(pipeline, onnx, work.columns, work.holdout_x)
+    onnx = export_pipeline(pipeline, work.columns, problem.classes)
+    proof = prove(pipeline, onnx, work.columns, work.holdout_x)
     report = CandidateReport(
         name=work.name,
         estimator=work.candidate.estimator,
@@ -171,9 +178,3 @@ def _interval(found: Found) -> Metric:
         return Metric(value=mean)
     half = float(student.ppf(CONFIDENCE, count - 1) * np.std(found.scores, ddof=1) / math.sqrt(count))
     return Metric(value=mean, low=mean - half, high=mean + half)
-
-
-def _unknown_parameter(place: str, key: str, path: str, known: dict[str, Any]) -> TrainingError:
-    close = difflib.get_close_matches(key, known, n=3)
-    hint = f"Did you mean {' or '.join(close)}?" if close else f"It takes {', '.join(sorted(known))}."
-    return TrainingError(f"{place}: {path} has no such parameter.", remedy=hint)

@@ -191,7 +191,7 @@ def _mean(scores: Sequence[float]) -> float:
     return math.fsum(scores) / len(scores)
 
 
-def first_line(error: BaseException) -> str:
-    """An error's first line, kept short: what a refusal or a note says."""
+def first_line(error: BaseException | str) -> str:
+    """The first line of an error or a warning, kept short: what a refusal or a note says."""
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0][:300]
