@@ -64,7 +64,10 @@ async function weigh() {
 
 await rm(DIST, { recursive: true, force: true });
 await mkdir(join(DIST, "assets"), { recursive: true });
-const [script, style] = await Promise.all([bundle("src/main.js", "app", "js"), bundle("src/style.css", "style", "css")]);
+const [script, style] = await Promise.all([
+  bundle("src/main.js", "app", "js"),
+  bundle("src/style.css", "style", "css"),
+]);
 const page = await readFile(join(HERE, "index.html"), "utf8");
 await writeFile(join(DIST, "index.html"), page.replace("__SCRIPT__", script).replace("__STYLE__", style));
 await writeFile(join(DIST, NOTICES), await licenses());

@@ -8,6 +8,8 @@
  * an unreadable answer included.
  * @typedef {"network" | "timeout" | "busy" | "invalid" | "missing" | "refused" | "broken"} FailureKind
  *
+ * @typedef {typeof globalThis.fetch} Fetch
+ *
  * @typedef {{ field: string, reason: string }} FieldProblem
  *
  * @typedef {object} Prediction
@@ -23,7 +25,12 @@ const TIMEOUT = 20_000;
 export class ApiError extends Error {
   /**
    * @param {FailureKind} kind
-   * @param {{ status?: number, detail?: string, problems?: FieldProblem[], requestId?: string, retryAfter?: number }} [more]
+   * @param {object} [more]
+   * @param {number} [more.status]
+   * @param {string} [more.detail]
+   * @param {FieldProblem[]} [more.problems]
+   * @param {string} [more.requestId]
+   * @param {number} [more.retryAfter]  In seconds; 0 where the API did not say.
    */
   constructor(kind, { status = 0, detail = "", problems = [], requestId = "", retryAfter = 0 } = {}) {
     super(detail || kind);
@@ -41,7 +48,7 @@ export class ApiError extends Error {
  * A client of the API at `base`, which may carry a path.
  *
  * @param {string} base
- * @param {{ fetch?: typeof fetch, timeout?: number }} [options]  `timeout` in milliseconds a call.
+ * @param {{ fetch?: Fetch, timeout?: number }} [options]  `timeout` in milliseconds a call.
  */
 export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeout = TIMEOUT } = {}) {
   const root = base.replace(/\/+$/, "");
@@ -73,7 +80,7 @@ export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeo
  * Where the API is, as `config.json` beside the page says.
  *
  * @param {string} page  Address of the page; a relative `api` is read against it.
- * @param {{ fetch?: typeof fetch, timeout?: number, signal?: AbortSignal }} [options]
+ * @param {{ fetch?: Fetch, timeout?: number, signal?: AbortSignal }} [options]
  * @returns {Promise<string>}
  */
 export async function locate(page, { fetch = globalThis.fetch.bind(globalThis), timeout = TIMEOUT, signal } = {}) {
@@ -92,7 +99,11 @@ async function request(fetch, url, init, timeout, keys) {
     const response = await fetch(url, { ...init, signal, credentials: "omit", referrerPolicy: "no-referrer" });
     const body = await json(response);
     if (!response.ok) throw failure(response, body);
-    if (!keys.every((/** @type {string} */ key) => body?.[key] !== undefined) || typeof body !== "object" || body === null) {
+    if (
+      !keys.every((/** @type {string} */ key) => body?.[key] !== undefined) ||
+      typeof body !== "object" ||
+      body === null
+    ) {
       throw new ApiError("broken", { status: response.status, detail: "The answer is not one of Perennial's API." });
     }
     return body;

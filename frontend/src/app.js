@@ -24,8 +24,13 @@ export function App() {
     </header>
     <main class="page">
       ${start.status === "loading" && html`<${Loading} />`}
-      ${start.status === "failed" && html`<h1>Perennial</h1><${Failure} error=${start.error} onRetry=${start.retry} />`}
-      ${start.status === "ready" && (start.value.models.length > 0 ? html`<${Models} ...${start.value} />` : html`<${Empty} onRetry=${start.retry} />`)}
+      ${
+        start.status === "failed" &&
+        html`<h1>Perennial</h1>
+          <${Failure} error=${start.error} onRetry=${start.retry} />`
+      }
+      ${start.value?.models.length > 0 && html`<${Models} ...${start.value} />`}
+      ${start.value?.models.length === 0 && html`<${Empty} onRetry=${start.retry} />`}
     </main>
     <footer class="page"><p>Perennial keeps models in production fresh.</p></footer>
   `;
@@ -54,11 +59,21 @@ function Models({ api, models }) {
   return html`
     <div class="chooser">
       <label for="model">Model</label>
-      <select id="model" value=${entry.name} onChange=${(/** @type {any} */ event) => (location.hash = encodeURIComponent(event.target.value))}>
-        ${models.map((/** @type {any} */ each) => html`<option key=${each.name} value=${each.name}>${titleOf(each.name)}</option>`)}
+      <select
+        id="model"
+        value=${entry.name}
+        onChange=${(/** @type {any} */ event) => (location.hash = encodeURIComponent(event.target.value))}
+      >
+        ${models.map(
+          (/** @type {any} */ { name }) => html`<option key=${name} value=${name}>${titleOf(name)}</option>`,
+        )}
       </select>
     </div>
-    ${asked && asked !== entry.name && html`<p class="changed" role="status">No model called “${asked}” is serving. This is ${titleOf(entry.name)}.</p>`}
+    ${asked &&
+    asked !== entry.name &&
+    html`<p class="changed" role="status">
+      No model called “${asked}” is serving. This is ${titleOf(entry.name)}.
+    </p>`}
     <${Model} key=${entry.name} api=${api} name=${entry.name} />
   `;
 }
@@ -69,7 +84,11 @@ function Model({ api, name }) {
     const [model, schema] = await Promise.all([api.model(name, signal), api.schema(name, signal)]);
     return { model, fields: fieldsOf(schema), target: schema["x-perennial"]?.target ?? "" };
   });
-  if (loaded.status === "loading") return html`<h1>${titleOf(name)}</h1><${Loading} />`;
-  if (loaded.status === "failed") return html`<h1>${titleOf(name)}</h1><${Failure} error=${loaded.error} onRetry=${loaded.retry} />`;
+  if (loaded.status === "loading")
+    return html`<h1>${titleOf(name)}</h1>
+      <${Loading} />`;
+  if (loaded.status === "failed")
+    return html`<h1>${titleOf(name)}</h1>
+      <${Failure} error=${loaded.error} onRetry=${loaded.retry} />`;
   return html`<${Workbench} api=${api} ...${loaded.value} />`;
 }

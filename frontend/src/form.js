@@ -37,7 +37,12 @@ export function RecordForm({ fields, busy, errors, attempt, onSend, onEdit, onCl
   const optional = fields.some((field) => !field.required);
   return html`
     <form ref=${form} novalidate onSubmit=${send} aria-labelledby="form-title">
-      <${Summary} fields=${fields} errors=${errors} attempt=${attempt} onJump=${(/** @type {number} */ index) => control(index)?.focus()} />
+      <${Summary}
+        fields=${fields}
+        errors=${errors}
+        attempt=${attempt}
+        onJump=${(/** @type {number} */ index) => control(index)?.focus()}
+      />
       <p class="note">
         ${optional ? html`Fields marked <span class="mark">*</span> are required.` : "All fields are required."}
       </p>
@@ -81,11 +86,14 @@ function Summary({ fields, errors, attempt, onJump }) {
           const position = index.get(name);
           const words = `${position === undefined ? name : fields[position].title}: ${reason}`;
           return html`<li key=${name}>
-            ${position === undefined ? words : html`<button type="button" class="link" onClick=${() => onJump(position)}>${words}</button>`}
+            ${position === undefined && words}
+            ${position !== undefined &&
+            html`<button type="button" class="link" onClick=${() => onJump(position)}>${words}</button>`}
           </li>`;
         })}
       </ul>
-      ${outdated && html`<p class="help">The model may have changed since this page was opened: load the page again.</p>`}
+      ${outdated &&
+      html`<p class="help">The model may have changed since this page was opened: load the page again.</p>`}
     </div>
   `;
 }
@@ -104,7 +112,7 @@ function Control({ field, id, marked, error, onEdit }) {
   return html`
     <div class="field">
       <label for=${id}>${field.title}${marked && html`<span class="mark" aria-hidden="true"> *</span>`}</label>
-      ${field.kind === "choice" ? html`<${Choice} field=${field} shared=${shared} />` : html`<${Input} field=${field} shared=${shared} />`}
+      <${field.kind === "choice" ? Choice : Input} field=${field} shared=${shared} />
       ${error && html`<p class="error" id=${`${id}-error`}>${error}</p>`}
       ${field.help && html`<p class="help" id=${`${id}-help`}>${field.help}</p>`}
     </div>
@@ -125,14 +133,23 @@ function Input({ field, shared }) {
   const list = field.kind === "open" ? `${shared.id}-list` : null;
   return html`
     <input ...${shared} ...${attributesOf(field)} list=${list} autocomplete="off" />
-    ${list && html`<datalist id=${list}>${field.options.map((option) => html`<option key=${option} value=${option}></option>`)}</datalist>`}
+    ${list &&
+    html`<datalist id=${list}>
+      ${field.options.map((option) => html`<option key=${option} value=${option}></option>`)}
+    </datalist>`}
   `;
 }
 
 function attributesOf({ kind, min, max, step, maxLength }) {
   switch (kind) {
     case "number":
-      return { type: "number", inputmode: step === 1 && (min ?? -1) >= 0 ? "numeric" : "decimal", min, max, step: step ?? "any" };
+      return {
+        type: "number",
+        inputmode: step === 1 && (min ?? -1) >= 0 ? "numeric" : "decimal",
+        min,
+        max,
+        step: step ?? "any",
+      };
     case "date":
       return { type: "date" };
     case "date-time":

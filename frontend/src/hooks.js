@@ -15,7 +15,8 @@ export function useLoad(load) {
   const [state, setState] = useState(/** @type {any} */ ({ status: "loading", value: null, error: null }));
   useEffect(() => {
     const leaving = new AbortController();
-    const settle = (/** @type {object} */ next) => leaving.signal.aborted || setState({ value: null, error: null, ...next });
+    const settle = (/** @type {object} */ next) =>
+      leaving.signal.aborted || setState({ value: null, error: null, ...next });
     settle({ status: "loading" });
     load(leaving.signal).then(
       (value) => settle({ status: "ready", value }),

@@ -24,7 +24,8 @@ export function Answer({ ask, target, onRetry }) {
       ${ask.status === "answered" && html`<${Answered} answer=${ask.answer} target=${target} changed=${ask.changed} />`}
       ${ask.status === "failed" && html`<${Failure} error=${ask.error} onRetry=${onRetry} />`}
       ${ask.status === "busy" && html`<p class="muted">Asking…</p>`}
-      ${ask.status === "idle" && html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
+      ${ask.status === "idle" &&
+      html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
       ${ask.status === "refused" && html`<p class="muted">Correct the marked values and press Predict again.</p>`}
     </section>
   `;
@@ -61,7 +62,10 @@ function Bars({ probabilities }) {
           </li>
         `,
       )}
-      ${rest.length > 0 && html`<li class="muted"><span class="label">${rest.length} more</span><span class="share">${percent(tail)}</span></li>`}
+      ${rest.length > 0 &&
+      html`<li class="muted">
+        <span class="label">${rest.length} more</span><span class="share">${percent(tail)}</span>
+      </li>`}
     </ul>
   `;
 }
@@ -89,24 +93,34 @@ export function ModelFacts({ model }) {
       <h2 id="facts-title">This model</h2>
       <dl class="facts">
         ${model.version && html`<${Fact} term="Version"><code>${model.version}</code><//>`}
-        ${model.promoted_at && html`<${Fact} term="Promoted"><time datetime=${model.promoted_at}>${moment(model.promoted_at)}</time><//>`}
+        ${model.promoted_at &&
+        html`<${Fact} term="Promoted"><time datetime=${model.promoted_at}>${moment(model.promoted_at)}</time><//>`}
         ${metric && html`<${Fact} term=${metricName(model.metric)}>${metricValue(metric)}<//>`}
         ${model.candidate && html`<${Fact} term="Candidate">${model.candidate}<//>`}
         ${model.dataset && html`<${Fact} term="Dataset"><${Digest} value=${model.dataset} /><//>`}
         ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} rows it never saw<//>`}
       </dl>
-      ${others.length > 0 &&
-      html`<details>
-        <summary>All metrics</summary>
-        <dl class="facts small">${others.map(([name, each]) => html`<${Fact} key=${name} term=${metricName(name)}>${metricValue(each)}<//>`)}</dl>
-        <p class="help">On the holdout; in brackets the 95 % interval.</p>
-      </details>`}
+      ${
+        others.length > 0 &&
+        html`<details>
+          <summary>All metrics</summary>
+          <dl class="facts small">
+            ${others.map(
+              ([name, each]) => html`<${Fact} key=${name} term=${metricName(name)}>${metricValue(each)}<//>`,
+            )}
+          </dl>
+          <p class="help">On the holdout; in brackets the 95 % interval.</p>
+        </details>`
+      }
     </section>
   `;
 }
 
 function Fact({ term, children }) {
-  return html`<div><dt>${term}</dt><dd>${children}</dd></div>`;
+  return html`<div>
+    <dt>${term}</dt>
+    <dd>${children}</dd>
+  </div>`;
 }
 
 /** A long digest: its start, and all of it on demand, ready to copy. */

@@ -100,7 +100,14 @@ function field(name, property, required) {
   const { inner, nullable } = withoutNull(name, property);
   const known = { ...inner, ...property };
   const shape = { ...inner, format: known.format, examples: known.examples };
-  const base = { name, title: title(name, known.title), required: required && !nullable, nullable, options: [], ...kind(name, shape) };
+  const base = {
+    name,
+    title: title(name, known.title),
+    required: required && !nullable,
+    nullable,
+    options: [],
+    ...kind(name, shape),
+  };
   return { ...base, help: help(base, known.description) };
 }
 
@@ -179,7 +186,10 @@ function parseNumber(field, text) {
 
 function isMultiple(value, step) {
   const ratio = value / step;
-  return Math.abs(ratio - Math.round(ratio)) <= 1e-9 * Math.max(1, Math.abs(ratio)) && (step !== 1 || Number.isInteger(value));
+  return (
+    Math.abs(ratio - Math.round(ratio)) <= 1e-9 * Math.max(1, Math.abs(ratio)) &&
+    (step !== 1 || Number.isInteger(value))
+  );
 }
 
 function bounds({ min, max }) {
@@ -188,13 +198,22 @@ function bounds({ min, max }) {
 }
 
 function missing(field) {
-  return { number: "Enter a number.", choice: "Choose a value.", date: "Enter a date.", "date-time": "Enter a date and time." }[
-    field.kind
-  ] ?? "Enter a value.";
+  return (
+    {
+      number: "Enter a number.",
+      choice: "Choose a value.",
+      date: "Enter a date.",
+      "date-time": "Enter a date and time.",
+    }[field.kind] ?? "Enter a value."
+  );
 }
 
 function malformed(field) {
-  return { number: "Enter a number, such as 12.5.", date: "Enter a whole date.", "date-time": "Enter a whole date and time." }[
-    field.kind
-  ] ?? "Enter a value.";
+  return (
+    {
+      number: "Enter a number, such as 12.5.",
+      date: "Enter a whole date.",
+      "date-time": "Enter a whole date and time.",
+    }[field.kind] ?? "Enter a value."
+  );
 }

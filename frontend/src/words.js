@@ -40,7 +40,8 @@ export function figure(value) {
 
 /** A metric with its 95 % interval, such as `0.918 (0.912 to 0.924)`. */
 export function metricValue({ value, low, high }) {
-  const round = (/** @type {number} */ each) => (Math.abs(each) < 10 ? each.toFixed(3) : figure(Number(each.toPrecision(4))));
+  const round = (/** @type {number} */ each) =>
+    Math.abs(each) < 10 ? each.toFixed(3) : figure(Number(each.toPrecision(4)));
   return low === null || low === undefined || high === null || high === undefined
     ? round(value)
     : `${round(value)} (${round(low)} to ${round(high)})`;
@@ -76,21 +77,39 @@ export function explain(error) {
   const failure = /** @type {ApiError} */ (error);
   switch (failure?.kind) {
     case "network":
-      return { title: "The API cannot be reached.", advice: "Check the connection, and that the API is running, then try again." };
+      return {
+        title: "The API cannot be reached.",
+        advice: "Check the connection, and that the API is running, then try again.",
+      };
     case "timeout":
       return { title: "The API took too long to answer.", advice: "It may be starting up; try again in a moment." };
     case "busy":
-      return { title: "The API is not ready.", advice: `${failure.detail ? `${failure.detail} ` : ""}Try again in ${wait(failure.retryAfter)}.` };
+      return {
+        title: "The API is not ready.",
+        advice: `${failure.detail ? `${failure.detail} ` : ""}Try again in ${wait(failure.retryAfter)}.`,
+      };
     case "invalid":
       return { title: "The record was refused.", advice: failure.detail || "Check the values." };
     case "missing":
-      return { title: "The API does not know this.", advice: failure.detail || "The model may have been removed; load the page again." };
+      return {
+        title: "The API does not know this.",
+        advice: failure.detail || "The model may have been removed; load the page again.",
+      };
     case "refused":
-      return { title: "The API refused the request.", advice: failure.detail || `It answered with status ${failure.status}.` };
+      return {
+        title: "The API refused the request.",
+        advice: failure.detail || `It answered with status ${failure.status}.`,
+      };
     case "broken":
-      return { title: "The API answered with an error.", advice: failure.detail || "Try again; if it stays, its log knows why." };
+      return {
+        title: "The API answered with an error.",
+        advice: failure.detail || "Try again; if it stays, its log knows why.",
+      };
     default:
-      return { title: "This page cannot show the model.", advice: error instanceof Error ? error.message : "Load the page again." };
+      return {
+        title: "This page cannot show the model.",
+        advice: error instanceof Error ? error.message : "Load the page again.",
+      };
   }
 }
 

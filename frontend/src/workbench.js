@@ -70,7 +70,7 @@ function useQuestion(api, name, fields, onSettled) {
   const sent = useRef({ record: /** @type {object} */ ({}), changed: false });
   const latest = useLatest();
 
-  const settle = (/** @type {Ask} */ next, answer = null) => {
+  const settle = (/** @type {Ask} */ next, /** @type {import("./api.js").Prediction | null} */ answer = null) => {
     setAsk(next);
     onSettled(answer);
   };

@@ -46,7 +46,13 @@ def node_environment() -> dict[str, str]:
 def npm(*arguments: str) -> str:
     """Run npm in ``frontend``; returns what it printed. Raises AssertionError with it where npm failed."""
     done = subprocess.run(
-        ["npm", *arguments], cwd=FRONTEND, env=node_environment(), capture_output=True, text=True, timeout=240, check=False
+        ["npm", *arguments],
+        cwd=FRONTEND,
+        env=node_environment(),
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, f"npm {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
     return done.stdout

@@ -1,0 +1,113 @@
+"""The site as files: what a build makes, what its page allows, and the modules' own tests."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+from tests.web.web_harness import FRONTEND, SiteHost, npm
+
+BUDGET = 120 * 1024
+NOTICES = "licenses.txt"
+SCHEMELESS = re.compile(rb"https?://([a-z0-9.-]+)")
+NAMESPACES = {b"www.w3.org", b"picocss.com"}  # of SVG and MathML, and in the notice of Pico's licence
+
+
+class Markup(HTMLParser):
+    """Elements, inline text of scripts and styles, and addresses a page refers to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.attributes: list[tuple[str, dict[str, str | None]]] = []
+        self.inline: list[str] = []
+        self._open = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes.append((tag, dict(attrs)))
+        self._open = tag
+
+    def handle_data(self, data: str) -> None:
+        if self._open in ("script", "style") and data.strip():
+            self.inline.append(data)
+
+    def policy(self) -> dict[str, list[str]]:
+        content = next(each["content"] or "" for _, each in self.attributes if each.get("http-equiv"))
+        return {words[0]: words[1:] for part in content.split(";") if (words := part.split())}
+
+    def addresses(self) -> list[str]:
+        return [value for _, each in self.attributes for key in ("src", "href") if (value := each.get(key))]
+
+
+def files(dist: Path) -> dict[str, bytes]:
+    return {path.relative_to(dist).as_posix(): path.read_bytes() for path in dist.rglob("*") if path.is_file()}
+
+
+def test_the_modules_pass_their_own_tests(dist: Path) -> None:
+    output = npm("test")
+    counts = {name: int(count) for name, count in re.findall(r"^\S (tests|pass|fail|skipped) (\d+)$", output, re.M)}
+    assert counts["tests"] == counts["pass"] > 25
+
+
+def test_a_visit_stays_within_its_budget(dist: Path) -> None:
+    assert sum(len(body) for name, body in files(dist).items() if name != NOTICES) <= BUDGET
+
+
+def test_the_same_sources_build_the_same_bytes(dist: Path) -> None:
+    before = files(dist)
+    assert "KiB" in npm("run", "build")
+    assert files(dist) == before
+
+
+def test_the_page_loads_only_what_is_built_beside_it(dist: Path) -> None:
+    page = Markup((dist / "index.html").read_text())
+    assert len(page.addresses()) == 3
+    for address in page.addresses():
+        assert (dist / address).is_file(), address
+    hosts = {host for body in (files(dist) | {NOTICES: b""}).values() for host in SCHEMELESS.findall(body)}
+    assert hosts <= NAMESPACES
+
+
+def test_the_policy_allows_nothing_it_need_not(dist: Path) -> None:
+    page = Markup((dist / "index.html").read_text())
+    assert page.inline == []
+    assert not any(key.startswith("on") or key == "style" for _, each in page.attributes for key in each)
+    assert page.policy() == {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "connect-src": ["'self'", "__API_ORIGIN__"],
+        "base-uri": ["'none'"],
+        "form-action": ["'none'"],
+        "require-trusted-types-for": ["'script'"],
+        "trusted-types": ["'none'"],
+    }
+
+
+def test_publishing_names_the_one_origin_the_page_may_call(dist: Path, host: SiteHost) -> None:
+    url = host.publish("https://api.example/stage/x")
+    bucket = url.split("/")[-2]
+    read = {name: host.s3.get_object(Bucket=bucket, Key=name) for name in ("index.html", "config.json")}
+    page = Markup(read["index.html"]["Body"].read().decode())
+    assert page.policy()["connect-src"] == ["'self'", "https://api.example"]
+    assert json.loads(read["config.json"]["Body"].read()) == {"api": "https://api.example/stage/x"}
+    assert read["index.html"]["ContentType"] == "text/html; charset=utf-8"
+
+
+def test_the_lock_pins_by_hash_and_names_no_address() -> None:
+    text = (FRONTEND / "package-lock.json").read_text()
+    assert "http" not in text
+    packages = {name: each for name, each in json.loads(text)["packages"].items() if name}
+    assert packages
+    for name, each in packages.items():
+        assert each.get("integrity", "").startswith("sha512-"), name
+
+
+def test_the_notices_of_what_is_bundled_go_with_it(dist: Path) -> None:
+    notices = (dist / NOTICES).read_text()
+    for name in json.loads((FRONTEND / "package.json").read_text())["dependencies"]:
+        assert re.search(rf"^{re.escape(name)} \d+\.\d+\.\d+ \(\S+\)$", notices, re.M), name
+    assert notices.count("Permission is hereby granted") == 2
