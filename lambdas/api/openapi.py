@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -50,7 +51,7 @@ def document(app: FastAPI, records: dict[str, dict[str, Any]]) -> dict[str, Any]
     found = get_openapi(title="Perennial", version=VERSION, routes=app.routes, description=_DESCRIPTION)
     for (path, method), operation in OPERATIONS.items():
         _describe(found["paths"][path], method, path, operation)
-    used = {shape for operation in OPERATIONS.values() for shape in _shapes(operation)} | {shapes.ProblemShape}
+    used = {shape for operation in OPERATIONS.values() for shape in _shapes(operation)} | {shapes.Problem}
     ordered = sorted(used, key=lambda shape: shape.__name__)
     _, definitions = models_json_schema([(shape, "validation") for shape in ordered], ref_template=REFERENCE)
     components = dict(sorted(definitions["$defs"].items()))
@@ -87,7 +88,7 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
     for status in operation.problems:
         route["responses"][str(status)] = {
             "description": HTTPStatus(status).phrase + ".",
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
         }
     if operation.unready:
         route["responses"]["503"] = {
@@ -99,3 +100,19 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
 def _any(answers: tuple[type[BaseModel], ...]) -> dict[str, Any]:
     references = [{"$ref": REFERENCE.format(model=answer.__name__)} for answer in answers]
     return references[0] if len(references) == 1 else {"anyOf": references}
+
+
+def main() -> None:
+    """Write the document of an API without models to docs/openapi.json: what is committed, and compared by a test."""
+    from pathlib import Path
+
+    from lambdas.api.app import create_app
+    from perennial.settings import Settings
+    from perennial.store import memory_store
+
+    found = document(create_app(Settings(bucket="none"), memory_store()), {})
+    Path("docs/openapi.json").write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -147,10 +147,9 @@ class FieldProblem(_Shape):
     reason: Text
 
 
-class ProblemShape(_Shape):
+class Problem(_Shape):
     """An error (RFC 9457)."""
 
-    model_config = ConfigDict(title="Problem")
     type: str
     title: str
     status: int

@@ -1,0 +1,213 @@
+"""What is told of the models: list, card, schema, readiness; and what is logged of a request."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from lambdas.api.app import create_app
+from lambdas.api.shapes import Health, ModelCard, Models, Ready
+from lambdas.api.telemetry import Telemetry
+from perennial import keys
+from perennial.registry.manifest import MODEL_FILE
+from perennial.settings import Settings
+from tests.support.events import LambdaContext, caller
+from tests.support.models import IRIS_RECORD, MIXED, build, make_spec, promote
+from tests.support.stores import Bucket, Clock
+
+SETTINGS = Settings(bucket="bucket")
+
+
+@pytest.fixture
+def bucket() -> Bucket:
+    return Bucket()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def call(bucket: Bucket, clock: Clock) -> Any:
+    return caller(create_app(SETTINGS, bucket.store, clock=clock))
+
+
+def test_models_lists_what_is_deployed(bucket: Bucket, call: Any) -> None:
+    promote(bucket.writer, build(make_spec("b")))
+    promote(bucket.writer, build(make_spec("a")))
+    found = Models.model_validate_json(call("GET", "/models").body)
+    assert [(model.name, model.generation, model.promoted_at) for model in found.models] == [
+        ("a", 1, "2026-11-21T09:00:00+00:00"),
+        ("b", 1, "2026-11-21T09:00:00+00:00"),
+    ]
+
+
+def test_model_tells_where_it_comes_from(bucket: Bucket, call: Any) -> None:
+    built = build()
+    promote(bucket.writer, built)
+    card = ModelCard.model_validate_json(call("GET", "/models/iris").body)
+    assert (card.name, card.version, card.generation) == ("iris", built.version, 1)
+    assert (card.dataset, card.code, card.run) == (built.manifest.dataset, "0123abc", "run-1")
+    assert (card.metrics["accuracy"].low, card.metrics["accuracy"].value) == (0.85, 0.9)
+    assert card.parity.changed_classes == 0
+
+
+def test_schema_draws_the_form(bucket: Bucket, call: Any) -> None:
+    built = build(make_spec("mixed", "binary", MIXED))
+    promote(bucket.writer, built)
+    schema = call("GET", "/models/mixed/schema").json
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["title"] == "mixed" and schema["description"]
+    assert list(schema["properties"]) == list(MIXED)
+    assert schema["properties"]["Age"] == {
+        "title": "Age", "type": "number", "minimum": 10.0, "maximum": 100.0, "multipleOf": 1,
+        "description": "In full years.",
+    }  # fmt: skip
+    assert schema["properties"]["Sleep Duration"]["enum"] == MIXED["Sleep Duration"]["values"]
+    assert schema["properties"]["City"]["examples"] == ["Pune", "Goa"]
+    assert schema["required"] == ["Age", "Sleep Duration", "City"]
+    assert schema["x-perennial"] == {
+        "model": "mixed", "version": built.version, "task": "binary", "target": "target", "classes": ["0", "1"],
+    }  # fmt: skip
+
+
+def test_docs_escape_what_columns_are_called(bucket: Bucket, call: Any) -> None:
+    promote(bucket.writer, build(make_spec("m", "binary", {"<script>alert(1)</script>": {"type": "number"}})))
+    found = call("GET", "/docs")
+    assert found.status == 200 and not found.is_base64
+    assert "&lt;script&gt;" in found.body and "<script" not in found.body
+    assert "script-src" not in found.headers["content-security-policy"]
+    assert found.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+class TestReady:
+    def ready(self, call: Any) -> tuple[int, Ready]:
+        found = call("GET", "/ready")
+        return found.status, Ready.model_validate_json(found.body)
+
+    def test_names_what_is_served(self, bucket: Bucket, clock: Clock, call: Any) -> None:
+        built = build()
+        promote(bucket.writer, built)
+        self.ready(call)
+        clock.advance(4)
+        status, found = self.ready(call)
+        assert (status, found.status) == (200, "ready")
+        [model] = found.models
+        assert (model.version, model.generation, model.checked_seconds_ago) == (built.version, 1, 4.0)
+
+    def test_without_a_model(self, call: Any) -> None:
+        assert self.ready(call)[0] == 503
+
+    def test_stale_says_why_and_since_when(self, bucket: Bucket, clock: Clock, call: Any) -> None:
+        promote(bucket.writer, build())
+        self.ready(call)
+        bucket.down = True
+        clock.now = 1_795_000_000.0 + 60
+        status, found = self.ready(call)
+        assert (status, found.status) == (200, "stale")
+        failure = found.models[0].failure
+        assert failure is not None
+        assert (failure.reason, failure.since) == ("store_unavailable", "2026-11-18T11:07:40+00:00")
+
+    def test_unverifiable_from_the_start(self, bucket: Bucket, call: Any) -> None:
+        built = build()
+        promote(bucket.writer, built)
+        bucket.tamper(keys.registry_blob("iris", built.manifest.files[MODEL_FILE].digest), b"x")
+        status, found = self.ready(call)
+        assert (status, found.models[0].status) == (503, "unavailable")
+        assert call("GET", "/health").status == 200
+
+    def test_store_down_from_the_start(self, bucket: Bucket, call: Any) -> None:
+        bucket.down = True
+        assert self.ready(call) == (503, Ready(status="unavailable", models=[]))
+
+
+def test_health_reads_nothing(bucket: Bucket, call: Any) -> None:
+    bucket.down = True
+    assert Health.model_validate_json(call("GET", "/health").body).status == "ok"
+    assert bucket.reads == []
+
+
+def test_cold_start_without_s3_is_503_with_retry_after(bucket: Bucket, clock: Clock, call: Any) -> None:
+    promote(bucket.writer, build())
+    bucket.down = True
+    found = call("POST", "/models/iris/predict", json.dumps(IRIS_RECORD))
+    assert (found.status, found.headers["retry-after"]) == (503, "1")
+    assert found.json["type"] == "urn:perennial:problem:store-unavailable"
+    assert "connection refused" not in found.body
+    bucket.down = False
+    clock.advance(1)
+    assert call("POST", "/models/iris/predict", json.dumps(IRIS_RECORD)).status == 200
+
+
+def test_warm_without_s3_answers_from_the_last_good_version(bucket: Bucket, clock: Clock, call: Any) -> None:
+    promote(bucket.writer, build())
+    before = call("POST", "/predict", json.dumps(IRIS_RECORD))
+    bucket.down = True
+    clock.advance(3600)
+    after = call("POST", "/predict", json.dumps(IRIS_RECORD))
+    assert after.status == 200 and after.json["model"] == before.json["model"]
+
+
+class TestLog:
+    """One JSON line a request on stdout, its metrics within, and nothing of the input."""
+
+    def lines(self, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    def test_a_prediction(self, bucket: Bucket, clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+        built = build()
+        promote(bucket.writer, built)
+        telemetry = Telemetry(emit_metrics=True)
+        call = caller(create_app(SETTINGS, bucket.store, clock=clock, telemetry=telemetry))
+        body = json.dumps({"instances": [{**IRIS_RECORD, "sepal_length": 7.654321}] * 3})
+        call("POST", "/predict", body, headers={"x-correlation-id": "order-7"})
+        call("POST", "/models/iris/predict", body, headers={"x-correlation-id": "not legal\n"})
+
+        out = capsys.readouterr().out
+        assert "7.654321" not in out
+        first, second = map(json.loads, out.splitlines())
+        expected = {
+            "level": "INFO", "message": "request", "service": "perennial-api", "method": "POST", "route": "/predict",
+            "status": 200, "request_id": LambdaContext.aws_request_id, "correlation_id": "order-7",
+            "cold_start": True, "model": "iris", "version": built.version, "generation": 1, "Predictions": 3,
+        }  # fmt: skip
+        assert {key: first[key] for key in expected} == expected
+        assert first["Latency"] > 0
+        assert first["_aws"]["Timestamp"] == int(clock.now * 1000)
+        assert first["_aws"]["CloudWatchMetrics"] == [
+            {
+                "Namespace": "Perennial",
+                "Dimensions": [["service", "model"]],
+                "Metrics": [{"Name": "Latency", "Unit": "Milliseconds"}, {"Name": "Predictions", "Unit": "Count"}],
+            }
+        ]
+        assert (second["cold_start"], second["correlation_id"]) == (False, LambdaContext.aws_request_id)
+
+    def test_a_refusal(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+        call = caller(create_app(SETTINGS, bucket.store, telemetry=Telemetry(emit_metrics=True)))
+        call("GET", "/models/made-up")
+        [line] = self.lines(capsys)
+        assert (line["status"], line["error"], line["Refused"]) == (404, "NotFoundError", 1)
+        assert "model" not in line
+        assert line["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]]
+
+    def test_a_stale_model_is_a_warning_and_a_metric(
+        self, bucket: Bucket, clock: Clock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        promote(bucket.writer, build())
+        call = caller(create_app(SETTINGS, bucket.store, clock=clock, telemetry=Telemetry(emit_metrics=True)))
+        call("GET", "/models/iris")
+        bucket.down = True
+        clock.advance(20)
+        call("GET", "/models/iris")
+        _, line = self.lines(capsys)
+        assert (line["level"], line["refresh_failure"], line["StaleModel"]) == ("WARNING", "store_unavailable", 1)
+
+    def test_no_metrics_outside_a_function(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+        caller(create_app(SETTINGS, bucket.store))("GET", "/health")
+        [line] = self.lines(capsys)
+        assert "_aws" not in line and line["status"] == 200
