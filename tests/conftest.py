@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(name, "1")  # before numpy is imported: threads that outnumber the cores only cost
-
 from hypothesis import HealthCheck, settings
+
+# Read when numpy is first imported, which is later than this: threads that outnumber the cores only cost.
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

@@ -53,7 +53,9 @@ def draft_spec(
     raw = read_file(file, data)
     if not len(raw.rows):
         raise DataError(
-            f"has no row with as many fields as its header ({raw.width}).", file=file, remedy="Check its header."
+            f"has no row with as many fields as its header ({len(raw.header.names)}).",
+            file=file,
+            remedy="Check its header.",
         )
     for column, role in ((id_column, "id"), (time_column, "time")):
         if column == target and column is not None:
@@ -95,7 +97,7 @@ def _warnings(raw: RawFile, judged: TargetProfile, profiles: list[Profile], leak
     if raw.malformed:
         first = raw.malformed[0].row
         found.append(
-            f"{len(raw.malformed):,} rows do not have the header's {raw.width} fields and will be refused, "
+            f"{len(raw.malformed):,} rows do not have the header's {len(raw.header.names)} fields and will be refused, "
             f"the first is row {first}."
         )
     found += [f"'{name}' is a likely leak: {why}." for name, why in leaks.items()]

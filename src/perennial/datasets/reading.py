@@ -38,26 +38,25 @@ class Malformed:
 
 
 @dataclass(frozen=True)
-class RawFile:
-    """A file as read: columns by name (text for CSV, the file's own types for Parquet), all of one length.
-
-    ``rows`` holds the row number of each (1-based, header excluded); malformed rows are missing from it.
-    ``width`` is the number of fields of the header, nameless ones included.
-    """
-
-    name: str
-    columns: Mapping[str, pa.Array]
-    rows: NDArray[np.int64]
-    width: int
-    malformed: tuple[Malformed, ...] = ()
-
-
-@dataclass(frozen=True)
 class Header:
     """Column names of a file, and the separator it seems to have been written with instead of commas."""
 
     names: tuple[str, ...]
     separator: str | None = None
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A file as read: columns by name (text for CSV, the file's own types for Parquet), all of one length.
+
+    ``rows`` holds the row number of each (1-based, header excluded); malformed rows are missing from it.
+    """
+
+    name: str
+    header: Header
+    columns: Mapping[str, pa.Array]
+    rows: NDArray[np.int64]
+    malformed: tuple[Malformed, ...] = ()
 
 
 def read_local(path: Path) -> bytes:
@@ -189,7 +188,20 @@ def _read_csv(name: str, data: bytes, header: Header) -> RawFile:
         assume_unique=True,
     )
     columns = {column: _whole(table.column(i)) for i, column in enumerate(header.names) if column}
-    return RawFile(name, columns, rows, len(header.names), tuple(malformed))
+    if data.count(b'"') % 2:
+        _refuse_open_quote(name, table, malformed)
+    return RawFile(name, header, columns, rows, tuple(malformed))
+
+
+def _refuse_open_quote(name: str, table: pa.Table, malformed: list[Malformed]) -> None:
+    """A quote that never closes swallows the rest of the file into the last row, which nothing else would notice."""
+    total = table.num_rows + len(malformed)
+    if malformed and malformed[-1].row == total:
+        cells: list[str] = [malformed[-1].text]
+    else:
+        cells = [column[-1].as_py() for column in table.columns] if table.num_rows else []
+    if any("\n" in cell.rstrip("\r\n") or cell.endswith("\n") for cell in cells):
+        raise DataError("has a quote that never closes.", file=name, row=total, remedy="Close or double it.")
 
 
 def _parquet(name: str, data: bytes) -> pq.ParquetFile:
@@ -206,7 +218,7 @@ def _read_parquet(name: str, data: bytes, header: Header) -> RawFile:
     except (pa.ArrowException, OSError) as error:
         raise DataError("is damaged Parquet.", file=name, remedy="Write or transfer it again.") from error
     columns = {column: _whole(table.column(i)) for i, column in enumerate(header.names) if column}
-    return RawFile(name, columns, np.arange(1, table.num_rows + 1, dtype=np.int64), len(header.names))
+    return RawFile(name, header, columns, np.arange(1, table.num_rows + 1, dtype=np.int64))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -74,7 +74,7 @@ def validate(raw: RawFile, spec: ModelSpec, *, labelled: bool = True) -> Validat
     Raises:
         DataError: a column the spec names is missing, or is nested.
     """
-    check_header(raw.name, Header(tuple(raw.columns)), spec, labelled=labelled)
+    check_header(raw.name, raw.header, spec, labelled=labelled)
     schema = arrow_schema(spec, labelled=labelled)
     names = {column: column.strip() for column in schema.names}
     values: list[pa.Array] = []
@@ -148,7 +148,7 @@ def _refused(raw: RawFile, places: NDArray[np.intp], why: list[tuple[str, str]])
         for i, (place, (column, reason)) in enumerate(zip(places, why, strict=True))
     ]
     found += [
-        Refusal(bad.row, None, f"has {bad.fields} fields, the header {raw.width}", text=bad.text)
+        Refusal(bad.row, None, f"has {bad.fields} fields, the header {len(raw.header.names)}", text=bad.text)
         for bad in raw.malformed
     ]
     return tuple(sorted(found, key=lambda one: one.row))
