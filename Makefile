@@ -62,7 +62,7 @@ airflow: ## Run Airflow with its pages on the local AWS of make up, until Ctrl-C
 	@sh infra/setup/airflow.sh
 
 bench: ## Measure what the README states
-	@$(SETUP) environments.py main ministack
+	@$(SETUP) environments.py main rivals
 	@$(MAIN)/python -m benchmarks
 
 browser: ## Find a Chromium or Chrome for the tests of the form

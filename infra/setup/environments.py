@@ -39,6 +39,7 @@ ENVIRONMENTS = {
     "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
+    "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),
 }
 
 

@@ -31,6 +31,7 @@ LOCKS = (
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),
     ("node", ("requirements/node.in",), None),
+    ("rivals", ("requirements/rivals.in",), "dev"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.stores import Bucket, Clock
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
 SETTINGS = Settings(bucket="bucket")
+PREFLIGHT = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
 
 
 @asynccontextmanager
@@ -110,15 +112,16 @@ def test_every_answer_is_of_one_version_while_versions_change() -> None:
 
 def test_a_slow_look_does_not_hold_up_an_answer() -> None:
     """With an answer at hand, S3 is waited for at most a second, and others do not wait at all."""
-    import threading
-
     bucket, clock, gate = Bucket(), Clock(), threading.Event()
     promote(bucket.writer, build(seed=1))
+
+    def hold(key: str) -> None:
+        assert gate.wait(30)
 
     async def serve() -> tuple[int, str]:
         async with client_of(bucket, clock=clock) as client:
             first = (await client.post("/models/iris/predict", json=IRIS_RECORD)).json()["model"]["version"]
-            bucket.before = lambda key: None if gate.wait(30) else None
+            bucket.before = hold
             clock.advance(60)
             try:
                 async with asyncio.timeout(10):
@@ -145,17 +148,15 @@ class TestCors:
 
         return asyncio.run(send())
 
-    preflight = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-
     def test_the_one_origin_may_call(self) -> None:
-        assert self.ask(self.SITE, "OPTIONS", self.SITE, **self.preflight).status_code == 200
+        assert self.ask(self.SITE, "OPTIONS", self.SITE, **PREFLIGHT).status_code == 200
         found = self.ask(self.SITE, "POST", self.SITE)
         assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, self.SITE)
         assert "x-request-id" in found.headers["access-control-expose-headers"].lower()
 
     @pytest.mark.parametrize("origin", ["http://evil.example", "http://localhost:8081", "null", ""])
     def test_no_other_may(self, origin: str) -> None:
-        assert self.ask(self.SITE, "OPTIONS", origin, **self.preflight).status_code == 400
+        assert self.ask(self.SITE, "OPTIONS", origin, **PREFLIGHT).status_code == 400
         assert "access-control-allow-origin" not in self.ask(self.SITE, "POST", origin).headers
 
     def test_nothing_is_said_where_the_gateway_says_it(self) -> None:
