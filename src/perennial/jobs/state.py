@@ -91,5 +91,6 @@ def champion_of(w: Workspace, challenger: str) -> Champion | None:
     head = Registry(w.store).head(w.spec.name)
     if head is None or head.version == challenger:
         return None
-    holdout = load_split(w.store, w.spec, dataset_of(w), "holdout")
-    return evaluate_champion(load(w.store, w.spec.name, head.version), holdout, w.spec)
+    dataset = dataset_of(w)
+    holdout = load_split(w.store, w.spec, dataset, "holdout")
+    return evaluate_champion(load(w.store, w.spec.name, head.version), holdout, w.spec, dataset.classes)
