@@ -79,7 +79,7 @@ def as_value(feature: Feature, cell: str) -> object:
     return label(cell) if isinstance(feature, CategoryFeature) else cell
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(spec_and_cells())
 def test_a_row_is_accepted_and_encoded_as_the_record_is(case: tuple[ModelSpec, list[list[str]]]) -> None:
     spec, rows = case
