@@ -19,7 +19,7 @@ export function App() {
   });
   return html`
     <header class="page masthead">
-      <a class="brand" href="./"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
+      <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
       ${start.value && html`<nav aria-label="Reference"><a href=${start.value.api.docs}>API reference</a></nav>`}
     </header>
     <main class="page">
