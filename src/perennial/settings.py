@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -58,11 +59,17 @@ class Settings(BaseModel):
             field = str(first["loc"][0]) if first["loc"] else "settings"
             raise SettingsError(f"{_VARIABLES.get(field, field)}: {first['msg']}.") from error
 
+    @property
+    def emulated(self) -> bool:
+        """Whether the endpoint is an emulator on this machine, which takes any credentials."""
+        host = urlsplit(self.aws_endpoint_url or "").hostname
+        return host is not None and (host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost"))
+
     def exports(self) -> dict[str, str]:
         """The environment variables that say the same, with the test credentials a local endpoint asks for."""
         values = self.model_dump(exclude_none=True)
         found = {name: str(values[field]) for field, name in _VARIABLES.items() if field in values}
-        if self.aws_endpoint_url:
+        if self.emulated:
             found |= LOCAL_CREDENTIALS
         return found
 

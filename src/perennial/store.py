@@ -27,12 +27,12 @@ from perennial.errors import (
     StoreRefused,
     StoreUnavailable,
 )
+from perennial.settings import LOCAL_CREDENTIALS, Settings
 from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
 
 if TYPE_CHECKING:
     from obstore import GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
 
-    from perennial.settings import Settings
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
@@ -220,22 +220,25 @@ def open_store(settings: Settings, *, client_timeout: float = 30.0) -> Store:
         options["endpoint"] = settings.aws_endpoint_url
         options["virtual_hosted_style_request"] = False
         options["client_options"]["allow_http"] = settings.aws_endpoint_url.startswith("http://")
-    return Store(S3Store(settings.bucket, **options, **_credentials()))
+    return Store(S3Store(settings.bucket, **options, **_credentials(settings)))
 
 
-def _credentials() -> dict[str, Any]:
+def _credentials(settings: Settings) -> dict[str, Any]:
     """Static and container credentials are obstore's own affair; profiles and SSO need boto3's chain."""
+    if settings.emulated and not os.environ.get("AWS_ACCESS_KEY_ID"):
+        return {name.lower().removeprefix("aws_"): value for name, value in LOCAL_CREDENTIALS.items()}
     own = ("AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE")
     if any(os.environ.get(name) for name in own):
         return {}
     try:
+        from botocore.exceptions import BotoCoreError
         from obstore.auth.boto3 import Boto3CredentialProvider
     except ImportError:  # no boto3 here: obstore asks the instance metadata service
         return {}
     try:
         return {"credential_provider": Boto3CredentialProvider()}
-    except ValueError as error:
+    except (ValueError, BotoCoreError) as error:
         raise SettingsError(
-            "There are no AWS credentials.",
+            f"There are no AWS credentials: {reason(error).rstrip('.')}.",
             remedy="Set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret; for a local stack, see `perennial env`.",
         ) from error

@@ -14,7 +14,7 @@ from perennial.jobs.workspace import open_workspace
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m perennial.jobs", description="Run one step of the loop.")
-    parser.add_argument("step", choices=sorted(STEPS))
+    parser.add_argument("step", choices=sorted([*STEPS, "train"]))
     parser.add_argument("--spec", type=Path, required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--candidate", help="for the step train")
