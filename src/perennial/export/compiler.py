@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from perennial.errors import ExportError
+from perennial.export.constant import CONSTANT, emit_constant
 from perennial.export.emit import emit_forest
 from perennial.export.fallback import emit_converted
 from perennial.export.features import Feature
@@ -35,9 +36,10 @@ XGBOOST = frozenset({"XGBClassifier", "XGBRegressor"})
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fitted pipeline taken apart: what the estimator sees, and the estimator."""
+    """A fitted pipeline taken apart: what the estimator sees, whether as float32, and the estimator."""
 
     features: tuple[Feature, ...]
+    single: bool
     estimator: Any
 
     @property
@@ -62,7 +64,7 @@ def take_apart(pipeline: Any) -> Fitted:
             "Only a fitted pipeline of the steps 'encode' and 'estimator' can be exported.",
             remedy="Make it with build_pipeline and fit it.",
         )
-    return Fitted(encoder.features_, steps["estimator"])
+    return Fitted(encoder.features_, encoder.single, steps["estimator"])
 
 
 def export_pipeline(pipeline: Any, columns: Sequence[Column], classes: int) -> bytes:
@@ -116,7 +118,9 @@ def _emit(graph: Graph, fitted: Fitted, columns: Sequence[Column]) -> Answer:
         return model.answer(graph, emit_forest(graph, forest, model.start))
     if fitted.name in LINEAR:
         return emit_linear(graph, fitted.estimator, fitted.features, columns)
-    return emit_converted(graph, fitted.estimator, fitted.features, columns)
+    if fitted.name in CONSTANT:
+        return emit_constant(graph, fitted.estimator)
+    return emit_converted(graph, fitted.estimator, fitted.features, columns, single=fitted.single)
 
 
 def _check_classes(fitted: Fitted, classes: int) -> None:

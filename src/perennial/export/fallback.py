@@ -26,14 +26,18 @@ ENTRY = "z"
 UNCONVERTED = (NotImplementedError, ValueError, TypeError, KeyError, AttributeError, IndexError)  # by skl2onnx
 
 
-def emit_converted(graph: Graph, estimator: Any, features: Sequence[Feature], columns: Sequence[Column]) -> Answer:
-    """Add preprocessing and the converted estimator to the graph.
+def emit_converted(
+    graph: Graph, estimator: Any, features: Sequence[Feature], columns: Sequence[Column], *, single: bool
+) -> Answer:
+    """Add preprocessing and the converted estimator to the graph; ``single``: it was fitted on float32.
 
     Raises:
         ExportError: skl2onnx or onnxruntime cannot handle the estimator, or it would need a foreign domain.
     """
     model, dtype = _converted(estimator, len(features))
     entry = emit_features(graph, features, columns)
+    if single:
+        entry = graph.cast(entry, "float32")
     return _embedded(graph, model, graph.cast(entry, dtype), hasattr(estimator, "classes_"))
 
 
@@ -113,6 +117,7 @@ def _converted(estimator: Any, width: int) -> tuple[onnx.ModelProto, str]:
 def _embedded(graph: Graph, model: onnx.ModelProto, entry: str, classifier: bool) -> Answer:
     """Copy the converted nodes into the graph under fresh names."""
     prefix = graph.name("converted")
+    graph.ml_opset = CONVERTER_ML_OPSET  # its tree operators ended with version 3
     foreign = {node.domain for node in model.graph.node} - {"", "ai.onnx", ML_DOMAIN}
     if foreign:
         raise ExportError(f"The conversion needs the operator domain {sorted(foreign)[0]!r}, which is not served.")

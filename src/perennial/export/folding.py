@@ -82,8 +82,11 @@ def fold(trees: Trees, features: Sequence[Feature], columns: Sequence[Column], a
     if trees.category is not None and trees.left_groups is not None:
         at = inner & (trees.category >= 0)
         members[at] = trees.category[at]
-        mode[at] = MEMBER
         sets = trees.left_groups
+        mode[at] = MEMBER
+        populated: Bools = np.any(sets, axis=1)
+        nobody = at & ~populated[members]  # a set must have members: compare so that none passes instead
+        mode[nobody], split[nobody] = LEQ, -np.inf
     return Forest(
         column, mode, split, missing, trees.left, trees.right, trees.value, trees.roots, trees.target, members, sets,
         groupings, len(columns), arithmetic,

@@ -23,12 +23,13 @@ type_of = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64":
 
 
 class Graph:
-    """One graph under construction."""
+    """One graph under construction. ``ml_opset`` is the version of ``ai.onnx.ml`` that its nodes are written in."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.ml_opset = ML_OPSET
         self._names = 0
 
     def name(self, stem: str) -> str:
@@ -79,7 +80,7 @@ class Graph:
         graph = helper.make_graph(self.nodes, "perennial", [entry], infos, self.initializers)
         model = helper.make_model(
             graph,
-            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)],
+            opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, self.ml_opset)],
             ir_version=IR_VERSION,
             producer_name="perennial",
         )

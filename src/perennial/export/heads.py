@@ -37,8 +37,12 @@ def softmax(graph: Graph, raw: str) -> Answer:
 
 
 def one_versus_rest(graph: Graph, raw: str) -> Answer:
-    """Several classes, each with a logistic score of its own [N, k], normalised; uniform where all are zero."""
-    each = graph.op("Sigmoid", raw)
+    """Several classes, each with a logistic score of its own [N, k], normalised; uniform where all are zero.
+
+    Written out, since the operator Sigmoid loses the digits of small values, which normalising brings back.
+    """
+    one = graph.constant(1.0)
+    each = graph.op("Div", one, graph.op("Add", one, graph.op("Exp", graph.op("Neg", raw))))
     total = graph.op("ReduceSum", each, graph.constant([1], np.int64), keepdims=1)
     none = graph.op("Equal", total, graph.constant(0.0))
     count = graph.cast(graph.op("Gather", graph.op("Shape", raw), graph.constant([1], np.int64), axis=0), "float64")
@@ -88,9 +92,9 @@ def spread(graph: Graph, answer: Answer, present: Sequence[int], classes: int) -
     """An answer over the ``present`` class indices as one over all ``classes``; absent ones have probability 0."""
     if list(present) == list(range(classes)):
         return answer
-    selection = np.zeros((len(present), classes))
-    selection[np.arange(len(present)), list(present)] = 1.0
+    places = [list(present).index(each) if each in present else len(present) for each in range(classes)]
+    padded = graph.op("Pad", answer.probabilities, graph.constant([0, 0, 0, 1], np.int64))
     return Answer(
         index=graph.op("Gather", graph.constant(list(present), np.int64), answer.index, axis=0),
-        probabilities=graph.op("MatMul", answer.probabilities, graph.constant(selection)),
+        probabilities=graph.op("Gather", padded, graph.constant(places, np.int64), axis=1),
     )

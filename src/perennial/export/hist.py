@@ -82,6 +82,8 @@ def _with_categories(trees: Trees, estimator: Any, predictors: Sequence[Any], fe
     encoder = estimator._preprocessor.named_transformers_["encoder"]
     for place, index in enumerate(np.flatnonzero(estimator.is_categorical_)):
         rows = np.flatnonzero(trees.feature[at] == index)
+        if not len(rows):
+            continue
         seen = encoder.categories_[place]
         seen = seen[~np.isnan(seen)].astype(np.int64)
         domain = np.unique([-1, *codes[index]])

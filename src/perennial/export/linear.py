@@ -24,7 +24,7 @@ IDENTITY = (
     "OrthogonalMatchingPursuit", "LinearSVR",
 )  # fmt: skip
 LOG = ("PoissonRegressor", "GammaRegressor")
-SOFTMAX = ("LogisticRegression", "LogisticRegressionCV")
+SOFTMAX = ("LogisticRegression", "LogisticRegressionCV", "LinearDiscriminantAnalysis")
 ONE_VERSUS_REST = ("SGDClassifier",)
 NAMES = frozenset((*IDENTITY, *LOG, *SOFTMAX, *ONE_VERSUS_REST))
 
@@ -56,25 +56,15 @@ def emit_scores(
 ) -> str:
     """Scores [N, outputs] from ``coefficients`` [features, outputs] and ``intercept`` [outputs]."""
     weights = _sorted(features, columns, coefficients)
-    terms: list[str] = []
     empty = graph.op("IsNaN", INPUT)
     filled = _filled(graph, weights, columns, empty)
-    if weights.numbers:
-        terms.append(_numbers(graph, weights, columns, filled, coefficients.shape[1]))
+    total = _numbers(graph, weights, columns, filled, intercept)
     if weights.missing:
-        matrix = np.zeros((len(columns), coefficients.shape[1]))
+        matrix = np.zeros((len(columns), len(intercept)))
         for column, weight in weights.missing.items():
             matrix[column] = weight
-        terms.append(graph.op("MatMul", graph.cast(empty, "float64"), graph.constant(matrix)))
-    if weights.tables:
-        terms.append(_lookups(graph, weights, filled))
-    if not terms:
-        zeros = np.zeros((len(columns), coefficients.shape[1]))
-        terms.append(graph.op("MatMul", graph.cast(empty, "float64"), graph.constant(zeros)))
-    total = terms[0]
-    for term in terms[1:]:
-        total = graph.op("Add", total, term)
-    return graph.op("Add", total, graph.constant(intercept))
+        total = graph.op("Add", total, graph.op("MatMul", graph.cast(empty, "float64"), graph.constant(matrix)))
+    return graph.op("Add", total, _lookups(graph, weights, filled)) if weights.tables else total
 
 
 def _sorted(features: Sequence[Feature], columns: Sequence[Column], coefficients: Matrix) -> _Weights:
@@ -102,13 +92,15 @@ def _filled(graph: Graph, weights: _Weights, columns: Sequence[Column], empty: s
     return graph.op("Where", empty, graph.constant(fill), INPUT)
 
 
-def _numbers(graph: Graph, weights: _Weights, columns: Sequence[Column], filled: str, outputs: int) -> str:
-    mean, scale, matrix = np.zeros(len(columns)), np.ones(len(columns)), np.zeros((len(columns), outputs))
+def _numbers(graph: Graph, weights: _Weights, columns: Sequence[Column], filled: str, intercept: Matrix) -> str:
+    """The numbers' share of the scores and the intercept. Gemm, since onnxruntime folds a scalar division into a
+    MatMul as a float32 factor."""
+    mean, scale, matrix = np.zeros(len(columns)), np.ones(len(columns)), np.zeros((len(columns), len(intercept)))
     for column, (number, weight) in weights.numbers.items():
         mean[column], scale[column], matrix[column] = number.mean, number.scale, weight
     bounded = graph.op("Clip", filled, graph.constant(-FLOAT32_MAX), graph.constant(FLOAT32_MAX))
     standard = graph.op("Div", graph.op("Sub", bounded, graph.constant(mean)), graph.constant(scale))
-    return graph.op("MatMul", standard, graph.constant(matrix))
+    return graph.op("Gemm", standard, graph.constant(matrix), graph.constant(intercept))
 
 
 def _lookups(graph: Graph, weights: _Weights, filled: str) -> str:

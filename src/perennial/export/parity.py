@@ -71,11 +71,16 @@ def largest_difference(theirs: Matrix, ours: Matrix, *, relative: bool) -> float
 
 
 def _reference(pipeline: Any, classifier: bool, rows: Matrix) -> _Answers:
-    with np.errstate(all="ignore"):
-        predicted = np.asarray(pipeline.predict(rows))
-        if not classifier:
-            return _Answers(predicted.astype(np.float64).reshape(-1, 1), None)
-        return _Answers(np.asarray(pipeline.predict_proba(rows), dtype=np.float64), predicted.astype(np.int64))
+    try:
+        with np.errstate(all="ignore"):
+            predicted = np.asarray(pipeline.predict(rows))
+            probabilities = pipeline.predict_proba(rows) if classifier else predicted.reshape(-1, 1)
+    except (ValueError, ArithmeticError) as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ExportError(
+            f"The pipeline itself fails on legal rows: {reason}", remedy="The candidate is refused; choose another."
+        ) from error
+    return _Answers(np.asarray(probabilities, dtype=np.float64), predicted.astype(np.int64) if classifier else None)
 
 
 def _spread(answers: _Answers, present: list[int], classes: int) -> _Answers:

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from perennial.errors import ExportError
 from perennial.export.features import Matrix
@@ -77,10 +78,15 @@ def _margin(learner: Any, objective: str, outputs: int) -> Matrix:
     text = learner["learner_model_param"]["base_score"]
     score = np.atleast_1d(np.asarray(json.loads(text), dtype=np.float32))
     if objective in ("binary:logistic", *LOGIT):
-        score = -np.log(np.float32(1) / score - np.float32(1))
+        score = -_log(np.float32(1) / score - np.float32(1))
     elif objective in LOG:
-        score = np.log(score)
+        score = _log(score)
     return np.broadcast_to(score.astype(np.float64), (outputs,)).copy()
+
+
+def _log(value: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The float32 logarithm as the C library rounds it, which is correctly; numpy's own can be one ulp off."""
+    return np.log(value.astype(np.float64)).astype(np.float32)
 
 
 def _binary(graph: Graph, raw: str) -> Answer:
@@ -95,7 +101,8 @@ def _least_positive() -> np.float32:
     low, high = np.float32(0), np.float32(1e-3)
     one = np.float32(1)
     while (middle := np.float32((low + high) / 2)) not in (low, high):
-        above = one / (one + np.exp(-middle) + np.float32(1e-16)) > np.float32(0.5)
+        power = np.float32(np.exp(-float(middle)))
+        above = one / (power + one + np.float32(1e-16)) > np.float32(0.5)
         low, high = (low, middle) if above else (middle, high)
     return high
 

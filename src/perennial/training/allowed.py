@@ -59,7 +59,7 @@ def _class(path: str, key: str) -> type[BaseEstimator]:
     if not (module in MODULES or (module == "xgboost" and name in XGBOOST)):
         raise TrainingError(
             f"{key}: {path!r} is not allowed.",
-            remedy=f"Name an estimator of {', '.join(MODULES)}, or {' or '.join(f'xgboost.{each}' for each in XGBOOST)}.",
+            remedy=f"Name an estimator of {', '.join(MODULES)}, or one of xgboost: {', '.join(XGBOOST)}.",
         )
     found = getattr(import_module(module), name, None)
     if name.startswith("_") or not isclass(found) or not issubclass(found, BaseEstimator) or isabstract(found):

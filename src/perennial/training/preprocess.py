@@ -34,6 +34,10 @@ _PLAIN = frozenset(
         "ExtraTreesRegressor",
         "GradientBoostingClassifier",
         "GradientBoostingRegressor",
+        "AdaBoostClassifier",
+        "AdaBoostRegressor",
+        "BaggingClassifier",
+        "BaggingRegressor",
     }
 )
 _STYLES: dict[str, Style] = {
@@ -72,8 +76,12 @@ class MatrixEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, X: Matrix) -> NDArray[np.float32] | Matrix:
         """The estimator's input for a matrix [rows, columns]."""
-        dtype = np.float32 if self.style in ("plain", "sparse") else np.float64
-        return evaluate(self.features_, np.asarray(X, dtype=np.float64), dtype)
+        return evaluate(self.features_, np.asarray(X, dtype=np.float64), np.float32 if self.single else np.float64)
+
+    @property
+    def single(self) -> bool:
+        """Whether the estimator is given float32."""
+        return self.style in ("plain", "sparse")
 
     def _features(self, index: int, column: Column, values: Matrix) -> list[Feature]:
         missing = np.isnan(values)
