@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
 
+from perennial.deploy.form import build_form
 from perennial.store import Store, memory_store
 from tests.support import models
 from tests.web.web_harness import (
     FRONTEND,
     Api,
     SiteHost,
-    build_site,
     find_browser,
     origin_of,
     serving,
@@ -53,7 +53,7 @@ class Visit:
 
 @pytest.fixture(scope="session")
 def dist() -> Path:
-    return build_site()
+    return build_form()
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +67,8 @@ def browser() -> Iterator[Browser]:
         found = find_browser()
         if found is None and not own.exists():
             raise RuntimeError(
-                "No Chromium or Chrome is installed. Install one (Debian: apt-get install chromium), "
-                "run `playwright install chromium`, or name one in PERENNIAL_BROWSER."
+                "No Chromium or Chrome is installed. Run `make browser`, which finds or installs one, "
+                "or name one in PERENNIAL_BROWSER."
             )
         browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
         yield browser

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,26 +20,16 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from lambdas.api.app import create_app
+from perennial.deploy.form import build_form, node_path
 from perennial.deploy.site import publish
 from perennial.settings import Settings
 from perennial.store import Store
 
 ROOT = Path(__file__).parents[2]
 FRONTEND = ROOT / "frontend"
-NODE_ENVIRONMENT = ROOT / ".local" / "envs" / "node" / "bin"
-OLDEST_NODE = 20
+BROWSER_NOTE = ROOT / ".local" / "browser"  # what `make browser` found or installed
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
-
-
-def node_environment() -> dict[str, str]:
-    """The environment in which ``node`` and ``npm`` are found: the machine's where new enough, else our own."""
-    path = os.environ.get("PATH", "")
-    for found in (path, f"{NODE_ENVIRONMENT}{os.pathsep}{path}"):
-        node, npm = shutil.which("node", path=found), shutil.which("npm", path=found)
-        if node and npm and _node_major(node) >= OLDEST_NODE:
-            return {**os.environ, "PATH": found}
-    raise RuntimeError(f"Neither the machine nor {NODE_ENVIRONMENT} has Node {OLDEST_NODE} or newer. Run `make setup`.")
 
 
 def npm(*arguments: str) -> str:
@@ -48,7 +37,7 @@ def npm(*arguments: str) -> str:
     done = subprocess.run(
         ["npm", *arguments],
         cwd=FRONTEND,
-        env=node_environment(),
+        env=os.environ | {"PATH": node_path()},
         capture_output=True,
         text=True,
         timeout=240,
@@ -58,25 +47,13 @@ def npm(*arguments: str) -> str:
     return done.stdout
 
 
-def build_site() -> Path:
-    """The folder ``frontend/dist``, built anew only where a source changed since; packages come from the lock."""
-    packages = _digest([FRONTEND / "package.json", FRONTEND / "package-lock.json"])
-    if _stamp("packages") != packages:
-        npm("ci")
-        _stamp("packages", packages)
-    sources = [FRONTEND / "build.mjs", FRONTEND / "index.html", *_files("src"), *_files("public")]
-    site = packages + _digest(sources)
-    if _stamp("site") != site or not (FRONTEND / "dist" / "index.html").is_file():
-        npm("run", "build")
-        _stamp("site", site)
-    return FRONTEND / "dist"
-
-
 def find_browser() -> str | None:
     """The machine's Chromium or Chrome; None leaves the choice to Playwright's own."""
     named = os.environ.get("PERENNIAL_BROWSER")
     if named:
         return named
+    if BROWSER_NOTE.is_file() and (noted := shutil.which(BROWSER_NOTE.read_text().strip())):
+        return noted
     on_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     return on_path or (str(MAC_BROWSER) if MAC_BROWSER.exists() else None)
 
@@ -124,7 +101,7 @@ class SiteHost:
         bucket = f"site-{uuid.uuid4().hex[:12]}"
         self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_open_to_read(bucket)))
-        publish(self.s3, bucket, dist or build_site(), api_url)
+        publish(self.s3, bucket, dist or build_form(), api_url)
         return f"{self.origin}/{bucket}/index.html"
 
 
@@ -177,27 +154,3 @@ def wait_for(done: Callable[[], bool], what: str, seconds: float = 15.0) -> None
 def _open_to_read(bucket: str) -> dict[str, Any]:
     statement = {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
     return {"Version": "2012-10-17", "Statement": [statement]}
-
-
-def _node_major(node: str) -> int:
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=True).stdout
-    return int(answer.strip().removeprefix("v").partition(".")[0])
-
-
-def _files(folder: str) -> list[Path]:
-    return sorted(path for path in (FRONTEND / folder).rglob("*") if path.is_file())
-
-
-def _digest(paths: list[Path]) -> str:
-    found = hashlib.sha256()
-    for path in paths:
-        found.update(path.relative_to(FRONTEND).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()
-
-
-def _stamp(name: str, value: str | None = None) -> str | None:
-    """What was built last, kept beside the packages so that it goes with them."""
-    path = FRONTEND / "node_modules" / f".perennial-{name}"
-    if value is not None:
-        path.write_text(value)
-    return path.read_text() if path.is_file() else None
