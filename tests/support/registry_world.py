@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from obstore.exceptions import BaseError
 from obstore.store import MemoryStore
 
 from perennial import keys
@@ -22,7 +24,8 @@ from perennial.store import Store
 from tests.support.seam import Fault, Seam, perform
 from tests.support.versions import MODEL, at, version
 
-Verdict = Fault | Literal["die before", "die after"]
+Verdict = Fault | Literal["die before", "die after", "die sending", "delay"]
+"""``die sending`` and ``delay`` leave the request under way: it may land at any later moment, or never."""
 VERSIONS = [version(number) for number in range(4)]
 
 
@@ -62,6 +65,8 @@ class Actor:
     def __init__(self, raw: MemoryStore, call: Call, work: Callable[[Store], LogEntry]) -> None:
         self.call = call
         self.outcome: LogEntry | BaseException | None = None
+        self.under_way: list[Callable[[], Any]] = []
+        self.wrote = False
         self._verdict: Verdict = "pass"
         self._go, self._still = threading.Semaphore(0), threading.Semaphore(0)
         store = Store(Seam(raw, self._around), sleep=lambda _: None, clock=lambda: 0.0)
@@ -76,6 +81,7 @@ class Actor:
     def step(self, verdict: Verdict = "pass") -> None:
         """Let one request go, under a verdict, and wait until the actor stands still again."""
         self._verdict = verdict
+        self.wrote = False
         self._go.release()
         self._still.acquire()
 
@@ -90,11 +96,18 @@ class Actor:
         self._still.release()
         self._go.acquire()
         verdict = self._verdict
+        self.wrote = operation == "put"
         if verdict == "die before":
             raise Killed
         if verdict == "die after":
             request()
             raise Killed
+        if verdict == "die sending":
+            self.under_way.append(request)
+            raise Killed
+        if verdict == "delay":
+            self.under_way.append(request)
+            return perform("fail", request)
         if operation != "put" and verdict in ("conflict", "precondition", "absent"):
             verdict = "fail"  # no read is answered so
         return perform(verdict, request)
@@ -102,7 +115,7 @@ class Actor:
 
 @dataclass
 class World:
-    """One bucket, its actors, and everything that anyone was ever told."""
+    """One bucket, its actors, and everything that anyone was ever told. All versions but the last are published."""
 
     registry: Callable[[Store], Registry] = Registry
     raw: MemoryStore = field(default_factory=MemoryStore)
@@ -110,11 +123,14 @@ class World:
     calls: dict[str, Call] = field(default_factory=dict)
     acknowledged: dict[str, LogEntry] = field(default_factory=dict)
     log: dict[str, bytes] = field(default_factory=dict)
+    under_way: list[Callable[[], Any]] = field(default_factory=list)
     alias: int = 0
     minute: int = 0
 
     def __post_init__(self) -> None:
         self.store = Store(self.raw)
+        for manifest, files in VERSIONS[:-1]:
+            self.registry(self.store).publish(manifest, files)
 
     def start(self, call: Call) -> Actor:
         """Begin a call, or begin it again."""
@@ -128,10 +144,19 @@ class World:
     def step(self, actor: Actor, verdict: Verdict = "pass") -> None:
         """Let one request of an actor go, then test every rule, and what the actor was told if that ended it."""
         actor.step(verdict)
-        self.test()
+        self.under_way += actor.under_way
+        actor.under_way.clear()
+        if actor.wrote:  # a read breaks nothing
+            self.test()
         if actor.done:
             self.actors.remove(actor)
             self._judge(actor)
+
+    def land(self, index: int) -> None:
+        """Let a request that is long under way reach the bucket, then test every rule."""
+        with suppress(BaseError, FileNotFoundError):  # nobody is left to be told
+            self.under_way.pop(index)()
+        self.test()
 
     def finish(self, call: Call) -> None:
         """Do a call without any fault."""
@@ -152,6 +177,8 @@ class World:
         assert newest is not None
         assert newest.op_id == "the last"
         assert self.alias == newest.generation
+        while self.under_way:
+            self.land(0)
 
     def kill_all(self) -> None:
         """Leave no thread behind, whatever else went wrong."""
@@ -162,11 +189,11 @@ class World:
 
     def test(self) -> None:
         """The invariants of the registry, and those that only a witness of its history can test."""
-        violations = check(self.store, MODEL)
-        assert violations == (), violations
         log = {entry.key: self.store.get(entry.key).data for entry in self.store.list(keys.log_entries(MODEL))}
         assert self.log.items() <= log.items(), "a log entry was altered"
         self.log = log
+        violations = check(self.store, MODEL)
+        assert violations == (), violations
         for op_id, entry in self.acknowledged.items():
             assert log.get(keys.log_entry(MODEL, entry.generation)) == entry.to_bytes(), f"{op_id} is not in the log"
         alias = self.store.find(keys.alias(MODEL, CHAMPION))

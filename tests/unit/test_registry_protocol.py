@@ -23,7 +23,9 @@ from perennial.store import Store
 from tests.support.registry_world import VERSIONS, Call, Verdict, World
 
 ACTORS = 3
-VERDICTS: tuple[Verdict, ...] = ("die before", "die after", "fail", "lose", "conflict", "precondition")
+VERDICTS: tuple[Verdict, ...] = (
+    "die before", "die after", "die sending", "fail", "lose", "delay", "conflict", "precondition",
+)  # fmt: skip
 
 
 class RegistryMachine(RuleBasedStateMachine):
@@ -70,6 +72,11 @@ class RegistryMachine(RuleBasedStateMachine):
     def suffer(self, data: st.DataObject, verdict: Verdict) -> None:
         self.world.step(data.draw(st.sampled_from(self.world.actors)), verdict)
 
+    @precondition(lambda self: self.world.under_way)
+    @rule(data=st.data())
+    def land(self, data: st.DataObject) -> None:
+        self.world.land(data.draw(st.integers(0, len(self.world.under_way) - 1)))
+
     def teardown(self) -> None:
         try:
             self.world.end()
@@ -82,26 +89,33 @@ TestRegistryProtocol.settings = settings(max_examples=60, stateful_step_count=40
 
 
 def simulate(seed: int) -> None:
-    """One history by chance, with few versions and many deaths, until its end."""
+    """One history by chance, until its end: processes mostly run alone for a while, as if the others had stalled."""
     chance = random.Random(seed)
     world = World()
+    running = None
     try:
-        for _ in range(120):
-            if world.actors and chance.random() < 0.9:
-                deadly = chance.random() < 0.1
-                world.step(chance.choice(world.actors), chance.choice(VERDICTS) if deadly else "pass")
-            elif world.calls and chance.random() < 0.3:
-                world.start(chance.choice(list(world.calls.values())))
-            elif len(world.actors) < ACTORS:
-                number, op_id = chance.randrange(len(VERSIONS)), f"op-{len(world.calls)}"
-                kind = chance.choice(["promote", "promote", "promote", "rollback"])
-                if kind == "promote":
-                    world.start(Call("promote", op_id, number, publish=chance.random() < 0.8))
-                else:
-                    world.start(Call("rollback", op_id))
+        for _ in range(150):
+            if world.under_way and chance.random() < 0.1:
+                world.land(chance.randrange(len(world.under_way)))
+            if len(world.actors) < ACTORS and chance.random() < 0.3:
+                world.start(_any_call(chance, world))
+            if running not in world.actors or chance.random() < 0.15:
+                running = chance.choice(world.actors) if world.actors else None
+            if running:
+                world.step(running, chance.choice(VERDICTS) if chance.random() < 0.05 else "pass")
         world.end()
     finally:
         world.kill_all()
+
+
+def _any_call(chance: random.Random, world: World) -> Call:
+    """A new operation, or one repeated."""
+    if world.calls and chance.random() < 0.3:
+        return chance.choice(list(world.calls.values()))
+    op_id = f"op-{len(world.calls)}"
+    if chance.random() < 0.2:
+        return Call("rollback", op_id)
+    return Call("promote", op_id, chance.randrange(len(VERSIONS)), publish=chance.random() < 0.2)
 
 
 @pytest.mark.parametrize("seed", range(5))
