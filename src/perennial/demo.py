@@ -106,7 +106,7 @@ def ask(stack: LocalStack) -> dict[str, Any]:
 
 
 def _report(stack: LocalStack, outcome: OutcomeResult, answer: dict[str, Any], seconds: float) -> None:
-    say(f"   curl -X POST {stack.api_url}/predict -H 'Content-Type: application/json' \\")
+    say(f"   curl -X POST '{stack.api_url}/predict' -H 'Content-Type: application/json' \\")
     say(f"     -d '{json.dumps(FLOWER)}'")
     say(f"   {json.dumps(answer)}")
     say(f"\n{outcome.summary()}")
