@@ -11,7 +11,7 @@ from perennial.errors import SettingsError
 from perennial.settings import Settings
 from perennial.store import open_store
 
-SETTINGS = Settings(bucket="models", aws_endpoint_url="http://127.0.0.1:9")
+SETTINGS = Settings(bucket="models")
 HEAVY = ("numpy", "pandas", "sklearn", "scipy", "pyarrow", "boto3", "botocore", "yaml", "pickle", "joblib", "rich",
          "onnxruntime", "asyncio")  # fmt: skip
 
