@@ -9,6 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from lambdas.api import documents, health, models, predict, problems
 from lambdas.api.observed import Observed
@@ -36,10 +37,19 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
 
 
 class RawRoute(APIRoute):
-    """A route whose endpoint takes the request and gives the response: its schema is the model's, not Python's."""
+    """A route whose endpoint takes the request and gives the response: its schema is the model's, not Python's.
 
-    def get_route_handler(self) -> Endpoint:
-        return self.endpoint
+    Without dependencies there is nothing to enter or to close around an endpoint, so nothing is set up for that.
+    """
+
+    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
+        super().__init__(path, endpoint, **options)
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            response = await endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+
+        self.app = app
 
 
 def create_app(
@@ -58,11 +68,13 @@ def create_app(
     settings = settings or Settings.load()
     store = store or open_store(settings, client_timeout=STORE_TIMEOUT_SECONDS)
     app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None)
+    telemetry = telemetry or Telemetry()
     services = Services(
         cache=ModelCache(store, refresh_seconds=settings.refresh_seconds, clock=clock),
         catalog=Catalog(store, refresh_seconds=settings.refresh_seconds, clock=clock),
         clock=clock,
         entropy=entropy,
+        telemetry=telemetry,
     )
     app.state.services = services
     app.router.route_class = RawRoute
@@ -71,7 +83,7 @@ def create_app(
     problems.install(app)
     if settings.allowed_origin:
         _allow(app, settings.allowed_origin)
-    app.add_middleware(Observed, telemetry=telemetry or Telemetry(), clock=clock, new_id=services.new_id)
+    app.add_middleware(Observed, telemetry=telemetry, clock=clock, new_id=services.new_id)
     return app
 
 

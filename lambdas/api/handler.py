@@ -21,6 +21,7 @@ BaseModel.model_config["defer_build"] = True
 from mangum import Mangum  # noqa: E402
 
 from lambdas.api.app import create_app  # noqa: E402
+from lambdas.api.gateway import Gateway  # noqa: E402
 from lambdas.api.problems import MEDIA_TYPE  # noqa: E402
 
 BaseModel.model_config["defer_build"] = False
@@ -38,4 +39,4 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 @cache
 def adapter() -> Mangum:
     """The application over the environment's settings, which are read here and not at import."""
-    return Mangum(create_app(), lifespan="off", text_mime_types=TEXT)
+    return Mangum(create_app(), lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway])

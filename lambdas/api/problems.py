@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
+from lambdas.api.services import services_of
 from lambdas.api.trace import trace_of
 from perennial.errors import IntegrityError, InvalidRecord, NotFoundError, PerennialError, StoreUnavailable
 from perennial.serving.requests import BrokenJson
@@ -84,15 +85,19 @@ def install(app: FastAPI) -> None:
 
     async def of_domain(request: Request, error: Exception) -> Response:
         assert isinstance(error, PerennialError)
-        trace_of(request.scope).error = type(error).__name__
-        retry_after = request.app.state.services.cache.retry_after(request.path_params.get("model", ""))
-        return problem_response(problem_of(error, retry_after), trace_of(request.scope).request_id)
+        trace, services = trace_of(request.scope), services_of(request)
+        trace.error = type(error).__name__
+        problem = problem_of(error, services.cache.retry_after(request.path_params.get("model", "")))
+        if problem.status >= 500:
+            services.telemetry.failed(error, trace)
+        return problem_response(problem, trace.request_id)
 
     async def of_framework(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         return problem_response(_of_http(error), trace_of(request.scope).request_id)
 
     async def of_bug(request: Request, error: Exception) -> Response:
+        services_of(request).telemetry.failed(error, trace_of(request.scope))
         return problem_response(internal_error(), trace_of(request.scope).request_id)
 
     app.add_exception_handler(Problem, of_problem)

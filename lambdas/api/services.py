@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 from lambdas.api.ids import uuid7
+from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
 from perennial.serving.catalog import Catalog, Deployed
 from perennial.serving.refresh import ModelCache, Snapshot
@@ -24,23 +25,29 @@ class Services:
     catalog: Catalog
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
+    telemetry: Telemetry
 
     def new_id(self) -> str:
         return uuid7(self.clock(), self.entropy(10))
 
     async def snapshot(self, request: Request, model: str) -> Snapshot:
         """The champion that answers this whole request, noted in its trace. Raises as ``ModelCache.get``."""
-        found = self.cache.peek(model) or await self._look(model)
+        found = self.cache.peek(model)
+        looked = found is None
+        found = found or await self._look(model)
         trace = trace_of(request.scope)
         trace.model, trace.version, trace.generation = model, found.entry.version, found.entry.generation
         state = self.cache.state(model)
         if state is not None and state.failure is not None:
             trace.refresh = state.failure.reason
+            if looked:
+                self.telemetry.failed(state.failure.error, trace)
         return found
 
     async def deployed(self) -> tuple[Deployed, ...]:
         """The models this API serves. Raises as ``Catalog.models``."""
-        return await asyncio.to_thread(self.catalog.models)
+        known = self.catalog.peek()
+        return await asyncio.to_thread(self.catalog.models) if known is None else known
 
     async def _look(self, model: str) -> Snapshot:
         """Look in a thread, so that other requests go on; with an answer at hand, wait for S3 a second at most."""

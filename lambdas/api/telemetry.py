@@ -1,7 +1,8 @@
-"""One structured log line a request, which carries the request's metrics too. Never a value of the input.
+"""What is written of requests: one line each, and the story of what failed. Never a value of the input.
 
-The line is powertools' own; in a Lambda function it has an ``_aws`` part as well, CloudWatch's embedded
-metric format, so that one line is a log entry and metrics at once, for a third of what writing two costs.
+A request's line is its log entry and, in a Lambda function, its metrics too: the members that count carry
+CloudWatch's embedded metric format beside them. It is written straight to stdout, as powertools writes
+metrics, because it is on every request's path; failures, with their stack, go through powertools' Logger.
 """
 
 from __future__ import annotations
@@ -10,63 +11,38 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
-from typing import IO, Any
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, Any
 
-from aws_lambda_powertools.logging import Logger
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from pydantic_core import to_json
 
 from lambdas.api.trace import Trace
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.logging import Logger
 
 SERVICE = "perennial-api"
 NAMESPACE = "Perennial"
 
 
-class _Stdout(logging.StreamHandler[IO[str]]):
-    """Writes to whatever stdout is when a line is written, as ``print`` does."""
-
-    def __init__(self) -> None:
-        logging.Handler.__init__(self)
-
-    @property
-    def stream(self) -> IO[str]:  # type: ignore[override]  # read-only on purpose
-        return sys.stdout
-
-
-class _Formatter(LambdaPowertoolsFormatter):
-    """powertools' own format; a request's line is written straight away, since it is on every request's path."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] | None = getattr(record, "request", None)
-        if line is None:
-            return str(super().format(record))
-        head = {
-            "level": record.levelname,
-            "message": record.msg,
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "service": SERVICE,
-        }
-        return to_json(head | line).decode()
-
-
 class Telemetry:
-    """Writes log lines to stdout, which CloudWatch reads.
+    """Writes to stdout, which CloudWatch reads.
 
     Metrics are written only in a Lambda function, where something turns the lines into metrics. The
     model is a dimension only once it is known to exist, so clients cannot make up dimensions.
     """
 
     def __init__(self, *, emit_metrics: bool | None = None) -> None:
-        level = os.environ.get("POWERTOOLS_LOG_LEVEL", "INFO")
-        self._logger: Any = Logger(
-            service=SERVICE, level=level, logger_handler=_Stdout(), logger_formatter=_Formatter(service=SERVICE)
-        )
         in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
         self._emit_metrics = in_lambda if emit_metrics is None else emit_metrics
 
     def record(self, trace: Trace, method: str, route: str, status: int, milliseconds: float) -> None:
-        """Write what there is to say of one answered request. What did not happen is neither said nor counted."""
+        """Write the line of one answered request. What did not happen is neither said nor counted."""
         line: dict[str, Any] = {
+            "level": "ERROR" if status >= 500 else "WARNING" if trace.refresh else "INFO",
+            "message": "request",
+            "timestamp": datetime.fromtimestamp(trace.at, UTC).isoformat(timespec="milliseconds"),
+            "service": SERVICE,
             "method": method,
             "route": route,
             "status": status,
@@ -85,8 +61,30 @@ class Telemetry:
         line |= counts
         if self._emit_metrics:
             line["_aws"] = _embedded(counts, by_model=trace.model is not None, milliseconds=int(trace.at * 1000))
-        write = self._logger.error if status >= 500 else self._logger.warning if trace.refresh else self._logger.info
-        write("request", extra={"request": line})
+        sys.stdout.write(to_json(line).decode() + "\n")
+        sys.stdout.flush()
+
+    def failed(self, error: Exception, trace: Trace) -> None:
+        """Tell the whole story of an error that was not the client's: the answer says nothing of it."""
+        keys = {"request_id": trace.request_id, "correlation_id": trace.correlation_id, "model": trace.model}
+        self._logger.error(str(error), exc_info=error, extra=keys)
+
+    @cached_property
+    def _logger(self) -> Logger:
+        from aws_lambda_powertools.logging import Logger  # most processes never need it
+
+        return Logger(service=SERVICE, logger_handler=_Stdout())
+
+
+class _Stdout(logging.StreamHandler[IO[str]]):
+    """Writes to whatever stdout is when a line is written, as ``print`` does."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> IO[str]:  # type: ignore[override]  # read-only on purpose
+        return sys.stdout
 
 
 def _counts(trace: Trace, status: int) -> dict[str, int]:
@@ -101,7 +99,7 @@ def _counts(trace: Trace, status: int) -> dict[str, int]:
 
 
 def _embedded(counts: dict[str, int], *, by_model: bool, milliseconds: int) -> dict[str, Any]:
-    """Which members of the line are metrics (the CloudWatch embedded metric format, 2016)."""
+    """Which members of the line are metrics (the CloudWatch embedded metric format)."""
     metrics = [{"Name": "Latency", "Unit": "Milliseconds"}]
     metrics += [{"Name": name, "Unit": "Count"} for name in counts]
     dimensions = ["service", "model"] if by_model else ["service"]

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI
 from mangum import Mangum
 
+from lambdas.api.gateway import Gateway
 from lambdas.api.handler import TEXT
 
 
@@ -60,7 +61,7 @@ def event(
 
 def caller(app: FastAPI) -> Callable[..., Reply]:
     """A function that sends an event through Mangum and the app: ``call("GET", "/health")``."""
-    adapter = Mangum(app, lifespan="off", text_mime_types=TEXT)
+    adapter = Mangum(app, lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway])
 
     def call(method: str, path: str, body: bytes | str | None = None, **options: Any) -> Reply:
         found = adapter(event(method, path, body, **options), LambdaContext())  # type: ignore[arg-type]

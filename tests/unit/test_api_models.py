@@ -204,8 +204,47 @@ class TestLog:
         bucket.down = True
         clock.advance(20)
         call("GET", "/models/iris")
-        _, line = self.lines(capsys)
+        call("GET", "/models/iris")
+        _, story, line, again = self.lines(capsys)
+        assert (story["level"], story["exception_name"]) == ("ERROR", "StoreUnavailable")
+        assert "connection refused" in story["message"] and story["request_id"] == line["request_id"]
+        assert again["StaleModel"] == 1
         assert (line["level"], line["refresh_failure"], line["StaleModel"]) == ("WARNING", "store_unavailable", 1)
+
+    def test_metrics_read_as_those_of_powertools(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
+        """The line's metrics are written by hand, for speed: what CloudWatch sees is what powertools would write."""
+        from aws_lambda_powertools.metrics import EphemeralMetrics
+
+        promote(bucket.writer, build())
+        call = caller(create_app(SETTINGS, bucket.store, telemetry=Telemetry(emit_metrics=True)))
+        call("POST", "/predict", json.dumps(IRIS_RECORD))
+        [line] = self.lines(capsys)
+        metrics = EphemeralMetrics(namespace="Perennial", service="perennial-api")
+        metrics.add_dimension("model", "iris")
+        metrics.add_metric("Latency", "Milliseconds", line["Latency"])
+        metrics.add_metric("Predictions", "Count", 1)
+        theirs: dict[str, Any] = dict(metrics.serialize_metric_set())
+        directive, expected = line["_aws"]["CloudWatchMetrics"][0], theirs["_aws"]["CloudWatchMetrics"][0]
+        assert directive["Namespace"] == expected["Namespace"]
+        assert directive["Metrics"] == expected["Metrics"]
+        assert {*directive["Dimensions"][0]} == {*expected["Dimensions"][0]}
+        for name in ("service", "model"):
+            assert line[name] == theirs[name]
+        for name in ("Latency", "Predictions"):
+            assert [line[name]] == theirs[name]
+
+    def test_a_bug_is_logged_with_its_stack_and_request(self, bucket: Bucket, capsys: pytest.CaptureFixture[str],
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+        from lambdas.api import app as application
+
+        async def broken(request: Any) -> Any:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(application, "ROUTES", (("GET", "/broken", broken),))
+        caller(create_app(SETTINGS, bucket.store))("GET", "/broken")
+        lines = [line for line in self.lines(capsys) if "exception" in line]
+        assert [line["request_id"] for line in lines] == [LambdaContext.aws_request_id]
+        assert "RuntimeError: a bug" in lines[0]["exception"]
 
     def test_no_metrics_outside_a_function(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
         caller(create_app(SETTINGS, bucket.store))("GET", "/health")

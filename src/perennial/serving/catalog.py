@@ -32,6 +32,10 @@ class Catalog:
         self._checked_at = 0.0
         self._lock = threading.Lock()
 
+    def peek(self) -> tuple[Deployed, ...] | None:
+        """The list where it need not be read again yet: no I/O, no waiting."""
+        return None if self._is_due() else self._known
+
     def models(self) -> tuple[Deployed, ...]:
         """The deployed models, by name.
 
@@ -39,10 +43,13 @@ class Catalog:
             StoreUnavailable: S3 does not answer, and never has.
         """
         with self._lock:
-            if self._known is None or abs(self._clock() - self._checked_at) >= self._refresh_seconds:
+            if self._known is None or self._is_due():
                 self._refresh()
             assert self._known is not None
             return self._known
+
+    def _is_due(self) -> bool:
+        return abs(self._clock() - self._checked_at) >= self._refresh_seconds
 
     def _refresh(self) -> None:
         try:

@@ -1,0 +1,64 @@
+"""The same service as most would write it: FastAPI, Mangum, joblib, scikit-learn, pandas, boto3."""
+
+import io
+import os
+from typing import Literal
+
+import boto3
+import joblib
+import pandas as pd
+from fastapi import FastAPI
+from mangum import Mangum
+from pydantic import BaseModel
+
+
+class Record(BaseModel):
+    number_0: float
+    number_1: float
+    number_2: float
+    number_3: float
+    number_4: float
+    number_5: float
+    number_6: float
+    number_7: float
+    number_8: float
+    number_9: float
+    number_10: float
+    number_11: float
+    number_12: float
+    number_13: float
+    category_0: Literal["value 0 0", "value 0 1", "value 0 2"]
+    category_1: str
+    category_2: str
+    category_3: str
+    category_4: str
+    category_5: str
+
+
+class Answer(BaseModel):
+    prediction: int
+    probabilities: dict[str, float]
+
+
+def load_model():
+    s3 = boto3.client("s3", endpoint_url=os.environ.get("AWS_ENDPOINT_URL"))
+    body = s3.get_object(Bucket=os.environ["BUCKET"], Key="handwritten/model.joblib")["Body"].read()
+    return joblib.load(io.BytesIO(body))
+
+
+app = FastAPI()
+model = load_model()
+
+
+@app.post("/predict")
+def predict(record: Record) -> Answer:
+    frame = pd.DataFrame([record.model_dump()])
+    probabilities = model.predict_proba(frame)[0]
+    classes = [str(name) for name in model.classes_]
+    return Answer(
+        prediction=int(model.classes_[probabilities.argmax()]),
+        probabilities=dict(zip(classes, probabilities.tolist(), strict=True)),
+    )
+
+
+handler = Mangum(app)

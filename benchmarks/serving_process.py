@@ -1,0 +1,78 @@
+"""One fresh process that serves: answers one event, then many, and reports what that took. Standard library only.
+
+`python -I serving_process.py plan.json`, where the plan says which folder to import which handler from.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+Call = Callable[[], object]
+
+
+class Context:
+    aws_request_id = "benchmark"
+
+
+def main(plan: dict[str, Any]) -> None:
+    sys.path[:0] = plan["path"]
+    sys.stdout = Path(os.devnull).open("w")
+    handler = import_module(plan["module"]).handler
+    answer = handler(plan["event"], Context)
+    answered = time.monotonic()
+    assert answer["statusCode"] == 200, answer
+    report = {"answered": answered, "answer": json.loads(answer["body"]), "rss_mb": resident()}
+    if plan["rounds"]:
+        report |= warm(plan, handler)
+    Path(plan["report"]).write_text(json.dumps(report))
+
+
+def warm(plan: dict[str, Any], handler: Callable[[Any, Any], Any]) -> dict[str, list[float]]:
+    """Handler and bare run in turns, so that what disturbs one disturbs the other. Microseconds."""
+    run = bare(plan["onnx"], plan["row"]) if plan.get("onnx") else None
+    times: dict[str, list[float]] = {"handler_us": [], "bare_us": []}
+    for _ in range(plan["rounds"]):
+        sample(times["handler_us"], lambda: handler(plan["event"], Context), plan["calls"])
+        if run:
+            sample(times["bare_us"], run, plan["calls"])
+    return times
+
+
+def sample(times: list[float], call: Call, count: int) -> None:
+    for _ in range(count):
+        started = time.perf_counter_ns()
+        call()
+        times.append((time.perf_counter_ns() - started) / 1000)
+
+
+def bare(onnx: str, row: list[float]) -> Call:
+    """onnxruntime alone on one row, as fast as it gets: one thread, nothing before and nothing after."""
+    import numpy as np
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    session = ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
+    x = np.array([row])
+    return lambda: session.run(None, {"x": x})
+
+
+def resident() -> float:
+    """Resident memory in MB (Linux), else the peak."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))
