@@ -49,13 +49,13 @@ up: ## Run a local AWS with the API and the form until Ctrl-C (DETACH=1: until m
 	@$(SETUP) environments.py main ministack node
 	@$(MAIN)/python -m perennial.deploy up $(if $(DETACH),--detach)
 
-deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
-	@$(SETUP) environments.py main node
-	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
-
 down: ## End the local AWS that make up DETACH=1 left running
 	@$(SETUP) environments.py main
 	@$(MAIN)/python -m perennial.deploy down
+
+deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
+	@$(SETUP) environments.py main node
+	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 
 airflow: ## Run Airflow with its pages on the local AWS of make up, until Ctrl-C
 	@$(SETUP) environments.py main airflow

@@ -27,6 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     except PerennialError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,10 +39,12 @@ class Session:
 
 
 def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
-    """Start a stack and record it; stay until interrupted, unless ``detach``.
+    """Start a stack and record it; stay until Ctrl-C, SIGTERM, SIGHUP or `make down`, unless ``detach``.
 
     With ``AWS_ENDPOINT_URL`` set, deploys to that emulator instead of starting one.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     with only_one(root / LOCK):
         found = read(root)
         if found and found.alive():
@@ -52,29 +53,21 @@ def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
             return
         endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
         if endpoint_url:
-            stack = bring_up(_elsewhere(endpoint_url), progress=progress)
-            _write(root, Session(stack, None, None))
-            _describe(stack, progress)
+            _record(root, Session(bring_up(_elsewhere(endpoint_url), progress=progress), None, None), progress)
             return
-        emulator = MiniStack(root / FOLDER, detached=detach).start()
+        emulator = MiniStack(root / FOLDER, detached=detach)
         try:
+            emulator.start()
             progress(f"Started the local AWS at {emulator.endpoint_url}")
             stack = bring_up(embedded(emulator.endpoint_url), python=emulator.python, progress=progress)
-            _write(root, Session(stack, emulator.pid, emulator.token))
+            _record(root, Session(stack, emulator.pid, emulator.token), progress)
         except BaseException:
-            emulator.stop()
+            _end(root, emulator)
             raise
-    _describe(stack, progress)
     if detach:
         progress("It keeps running; `make down` ends it.")
-        return
-    progress("Ctrl-C ends it.")
-    try:
-        _wait_for_end(emulator)
-    finally:
-        emulator.stop()
-        _forget(root, emulator.token)
-        progress("Ended; nothing is left running.")
+    else:
+        _stay(root, emulator, progress)
 
 
 def down(*, progress: Progress, root: Path = ROOT) -> None:
@@ -113,7 +106,7 @@ def read(root: Path = ROOT) -> Session | None:
         raise DeployError(f"{path}: damaged.", remedy="Remove it, and run `make up`.") from error
 
 
-def _write(root: Path, session: Session) -> None:
+def _record(root: Path, session: Session, progress: Progress) -> None:
     values = {"aws_endpoint_url": session.stack.endpoint_url} | {
         name: value for name, value in vars(session.stack).items() if name != "endpoint_url"
     }
@@ -121,13 +114,7 @@ def _write(root: Path, session: Session) -> None:
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(values | {"pid": session.pid, "token": session.token}, indent=1) + "\n")
     partial.replace(path)
-
-
-def _forget(root: Path, token: str) -> None:
-    with suppress(DeployError):
-        found = read(root)
-        if found and found.token == token:
-            (root / STACK_FILE).unlink(missing_ok=True)
+    _describe(session.stack, progress)
 
 
 def _elsewhere(endpoint_url: str) -> Aws:
@@ -148,17 +135,29 @@ def _owns(pid: int, token: str) -> bool:
         return False
 
 
-def _wait_for_end(emulator: MiniStack) -> None:
-    """Until Ctrl-C, SIGTERM, SIGHUP, or the emulator ends by itself or by `make down`."""
-    ended = threading.Event()
+def _stay(root: Path, emulator: MiniStack, progress: Progress) -> None:
+    """Until an interrupt, or the emulator ends by itself or by `make down`."""
+    try:
+        progress("Ctrl-C ends it.")
+        while emulator.running():
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        progress("")
+    finally:
+        _end(root, emulator)
+    progress("Ended; nothing is left running.")
 
-    def end(number: int, frame: FrameType | None) -> None:
-        ended.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
-    while not ended.is_set() and emulator.running():
-        time.sleep(0.2)
+def _end(root: Path, emulator: MiniStack) -> None:
+    emulator.stop()
+    with suppress(DeployError):
+        found = read(root)
+        if found and found.token == emulator.token:
+            (root / STACK_FILE).unlink(missing_ok=True)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _describe(stack: LocalStack, progress: Progress) -> None:

@@ -119,19 +119,30 @@ def prove(tree: Path, python: Path) -> None:
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level packages that a module imports, anywhere in it."""
+    """Top-level packages that a module needs, anywhere in it; not those whose absence it expects."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    nodes: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while nodes:
+        node = nodes.pop()
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Try) and _expects_absence(node):
+            nodes += [*node.handlers, *node.orelse, *node.finalbody]
+            continue
+        nodes += ast.iter_child_nodes(node)
     return found
 
 
 def megabytes(tree: Path) -> float:
     """Size of all files, in units of 1,000,000 bytes."""
     return sum(path.lstat().st_size for path in tree.rglob("*") if path.is_file()) / 1e6
+
+
+def _expects_absence(block: ast.Try) -> bool:
+    caught = [name.id for handler in block.handlers for name in ast.walk(handler) if isinstance(name, ast.Name)]
+    return "ImportError" in caught
 
 
 def _is_plugin(info: Path) -> bool:

@@ -1,0 +1,83 @@
+"""The Makefile says what it does, and picks an interpreter that can do it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAKEFILE = (ROOT / "Makefile").read_text()
+
+
+def test_help_lists_every_target_with_one_line() -> None:
+    phony = re.search(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)
+    assert phony
+    listed = subprocess.run(["make", "help"], capture_output=True, text=True, check=True, cwd=ROOT).stdout.splitlines()
+    assert [line.split()[1] for line in listed] == phony[1].split()
+    assert all(len(line.split()) > 3 and len(line) <= 120 for line in listed)
+    assert {"setup", "demo", "test", "up", "down", "lint", "build", "airflow", "bench", "lock", "clean"} <= set(
+        phony[1].split()
+    )
+
+
+def test_it_stays_small() -> None:
+    assert len(MAKEFILE.splitlines()) < 150
+
+
+def fake(folder: Path, name: str, script: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{script}\n")
+    (folder / name).chmod(0o755)
+
+
+def choose(tmp_path: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the choice of an interpreter on a PATH of fakes; the script it starts tells which one it got."""
+    (tmp_path / "setup.sh").write_bytes((ROOT / "infra/setup/setup.sh").read_bytes())
+    (tmp_path / "which.py").write_text("import sys; print(sys.executable, *sys.argv[1:])")
+    path = f"{tmp_path / 'bin'}:/usr/bin:/bin" if "PATH" not in env else env.pop("PATH")
+    command = ["/bin/sh", str(tmp_path / "setup.sh"), "which.py", "one", "two"]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": path} | env)
+
+
+def test_a_version_manager_s_wrapper_is_resolved(tmp_path: Path) -> None:
+    fake(tmp_path / "bin", "python3", f'exec "{sys.executable}" "$@"')
+    result = choose(tmp_path)
+    real = getattr(sys, "_base_executable", sys.executable)
+    assert result.stdout.split() == [real, "one", "two"]
+
+
+def test_the_one_that_is_named_is_taken(tmp_path: Path) -> None:
+    fake(tmp_path / "bin", "python3", "exit 1")
+    fake(tmp_path / "bin", "chosen", f'exec "{sys.executable}" "$@"')
+    assert choose(tmp_path, PYTHON=str(tmp_path / "bin/chosen")).returncode == 0
+
+
+def test_the_next_is_tried_where_python3_is_too_old(tmp_path: Path) -> None:
+    fake(tmp_path / "bin", "python3", "exit 1")
+    fake(tmp_path / "bin", "python3.13", f'exec "{sys.executable}" "$@"')
+    assert choose(tmp_path).returncode == 0
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_none_that_fits_is_one_clear_line_and_a_remedy(tmp_path: Path, named: bool) -> None:
+    for name in ("python3", "python3.11", "python3.12", "python3.13"):
+        fake(tmp_path / "bin", name, '[ "$1" = -V ] && echo "Python 3.9.1"; exit 1')
+    fake(tmp_path / "bin", "dirname", 'exec /usr/bin/dirname "$@"')
+    env = {"PYTHON": str(tmp_path / "bin/python3")} if named else {}
+    result = choose(tmp_path, **env)
+    assert result.returncode == 1
+    problem, remedy = result.stderr.splitlines()
+    assert problem.startswith("Python 3.11, 3.12 or 3.13 is needed; found:")
+    assert "Python 3.9.1" in problem
+    assert "make PYTHON=" in remedy
+
+
+def test_continuous_integration_runs_the_same_command() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert "exec make test" in script.read_text()

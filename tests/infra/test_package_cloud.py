@@ -1,0 +1,71 @@
+"""The package that ships: wheels for Lambda's processor and Python exist, and nothing else is in it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perennial.deploy.package import Package, build_api_package
+from perennial.deploy.tree import FORBIDDEN, LIMIT_MEGABYTES
+
+AARCH64 = 183  # e_machine in an ELF header
+PYTHON_313_MAGIC = 3571
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Package:
+    return build_api_package("cloud", tmp_path_factory.mktemp("cloud") / "api", python=Path(sys.executable))
+
+
+def test_it_is_small(package: Package) -> None:
+    assert 50 < package.megabytes <= LIMIT_MEGABYTES
+
+
+def test_all_native_code_is_for_arm64_and_python_3_13(package: Package) -> None:
+    libraries = [path for path in package.folder.rglob("*.so*") if path.is_file()]
+    assert len(libraries) > 10
+    for path in libraries:
+        header = path.read_bytes()[:20]
+        assert header[:4] == b"\x7fELF"
+        assert int.from_bytes(header[18:20], "little") == AARCH64, path.name
+        if "cpython-" in path.name:
+            assert ".cpython-313-aarch64" in path.name
+
+
+def test_it_holds_the_serving_part_only(package: Package) -> None:
+    top = {path.name.split("-")[0].split(".")[0] for path in package.folder.iterdir()}
+    assert not top & FORBIDDEN
+    ours = {path.name for path in (package.folder / "perennial").iterdir()}
+    assert {"registry", "serving", "store.py", "spec.py"} <= ours
+    assert not ours & {"training", "export", "datasets", "jobs", "cli", "deploy", "demo.py", "spec_source.py"}
+    assert (package.folder / "lambdas/api/handler.py").is_file()
+    assert not list(package.folder.rglob("tests"))
+
+
+def test_bytecode_fits_lambda_s_python_or_is_absent(package: Package) -> None:
+    compiled = list(package.folder.rglob("*.pyc"))
+    assert bool(compiled) == package.compiled
+    for path in compiled:
+        assert ".cpython-313.pyc" in path.name
+        header = path.read_bytes()[:8]
+        assert int.from_bytes(header[:2], "little") == PYTHON_313_MAGIC
+        assert int.from_bytes(header[4:], "little") == 0b01
+
+
+def test_the_same_inputs_are_built_once(package: Package) -> None:
+    marker = package.folder / "marker"
+    marker.touch()
+    again = build_api_package("cloud", package.folder, python=Path(sys.executable))
+    assert (again, marker.exists()) == (package, True)
+    marker.unlink()
+
+
+def test_no_path_of_this_machine_ships(package: Package) -> None:
+    """Bytecode names its source as it will lie in Lambda."""
+    here = str(package.folder.parent).encode()
+    found = [path for path in package.folder.rglob("*.pyc") if here in path.read_bytes()]
+    assert found == []
+    assert subprocess.run(["grep", "-rqF", str(package.folder), str(package.folder)], check=False).returncode == 1

@@ -1,0 +1,139 @@
+"""``template.yaml`` is valid for AWS, and keeps the promises that no linter checks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from perennial.deploy.template import read_template
+
+ROOT = Path(__file__).parents[2]
+TEMPLATE = ROOT / "template.yaml"
+
+
+@pytest.fixture(scope="module")
+def resources() -> dict[str, Any]:
+    found: dict[str, Any] = read_template(TEMPLATE)["Resources"]
+    return found
+
+
+def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
+    found = {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
+    assert found
+    return found
+
+
+def run(*command: str) -> subprocess.CompletedProcess[str]:
+    env = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
+
+
+def test_sam_finds_it_valid() -> None:
+    result = run(str(ROOT / ".local/envs/sam/bin/sam"), "validate", "--lint", "--template-file", str(TEMPLATE))
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "is a valid SAM Template" in result.stdout
+
+
+def test_cfn_lint_finds_nothing() -> None:
+    result = run(str(ROOT / ".venv/bin/cfn-lint"), "--include-checks", "I", "--", str(TEMPLATE))
+    assert (result.returncode, result.stdout) == (0, ""), result.stdout
+
+
+def statements(resources: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """All statements of roles' inline policies, or of bucket policies; both branches of a condition."""
+    documents = []
+    for properties in of_type(resources, kind).values():
+        documents += [properties[name] for name in ("PolicyDocument",) if name in properties]
+        documents += [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
+    found = []
+    for document in documents:
+        for statement in document["Statement"]:
+            choices = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+            found += [choice for choice in choices if "Effect" in choice]
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_roles_say_what_they_may_do_and_nothing_is_a_wildcard(resources: dict[str, Any]) -> None:
+    for statement in statements(resources, "AWS::IAM::Role"):
+        assert statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, action
+        assert "*" not in as_list(statement["Resource"])
+
+
+def test_the_server_only_reads_and_no_role_deletes(resources: dict[str, Any]) -> None:
+    actions = {action for one in statements(resources, "AWS::IAM::Role") for action in as_list(one["Action"])}
+    assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
+    assert not [action for action in actions if "Delete" in action or action.startswith("iam:")]
+    for properties in of_type(resources, "AWS::IAM::Role").values():
+        assert "ManagedPolicyArns" not in properties
+
+
+def test_what_is_committed_is_deleted_by_nobody(resources: dict[str, Any]) -> None:
+    denials = [one for one in statements(resources, "AWS::S3::BucketPolicy") if one["Effect"] == "Deny"]
+    (deletion,) = [one for one in denials if "s3:DeleteObject" in as_list(one["Action"])]
+    assert deletion["Principal"] == "*"
+    assert {"s3:DeleteObject", "s3:DeleteObjectVersion"} == set(deletion["Action"])
+    assert {"Fn::Sub": "${DataBucket.Arn}/*/registry/*"} in deletion["Resource"]
+
+
+def test_every_bucket_is_encrypted_owned_and_reached_over_tls(resources: dict[str, Any]) -> None:
+    buckets = of_type(resources, "AWS::S3::Bucket")
+    for properties in buckets.values():
+        assert properties["BucketEncryption"]
+        assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    tls = [
+        one
+        for one in statements(resources, "AWS::S3::BucketPolicy")
+        if one.get("Condition") == {"Bool": {"aws:SecureTransport": "false"}}
+    ]
+    assert len(tls) == len(buckets)
+    assert {(one["Effect"], one["Action"]) for one in tls} == {("Deny", "s3:*")}
+    assert read_template(TEMPLATE)["Parameters"]["Transport"]["Default"] == "tls"
+
+
+def test_only_the_site_is_public_and_the_data_outlives_the_stack(resources: dict[str, Any]) -> None:
+    data = resources["DataBucket"]
+    assert data["DeletionPolicy"] == data["UpdateReplacePolicy"] == "Retain"
+    assert data["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+    assert set(data["Properties"]["PublicAccessBlockConfiguration"].values()) == {True}
+    allowed = [one for one in statements(resources, "AWS::S3::BucketPolicy") if one["Effect"] == "Allow"]
+    assert [(one["Action"], one["Resource"]) for one in allowed] == [
+        ("s3:GetObject", {"Fn::Sub": "${SiteBucket.Arn}/*"})
+    ]
+
+
+def test_functions_run_on_what_the_package_is_built_for(resources: dict[str, Any]) -> None:
+    from perennial.deploy.package import CLOUD_PLATFORM, CLOUD_PYTHON
+
+    for properties in of_type(resources, "AWS::Serverless::Function").values():
+        assert properties["Runtime"] == f"python{CLOUD_PYTHON}"
+        assert properties["Architectures"] == ["arm64"]
+        assert CLOUD_PLATFORM.startswith("aarch64-")
+
+
+def test_logs_end_and_one_origin_may_call(resources: dict[str, Any]) -> None:
+    for properties in of_type(resources, "AWS::Logs::LogGroup").values():
+        assert properties["RetentionInDays"] == {"Ref": "LogRetentionDays"}
+    (api,) = of_type(resources, "AWS::ApiGatewayV2::Api").values()
+    cors = api["CorsConfiguration"]
+    assert len(cors["AllowOrigins"]) == 1
+    assert "*" not in str(cors["AllowOrigins"])
+    assert "AllowCredentials" not in cors
+
+
+def test_nothing_costs_at_rest(resources: dict[str, Any]) -> None:
+    """Storage aside: no provisioned concurrency, no snapshots, no keys, no addresses, no clusters."""
+    assert {resource["Type"].rsplit("::", 1)[0] for resource in resources.values()} == {
+        "AWS::S3", "AWS::IAM", "AWS::Logs", "AWS::Lambda", "AWS::Serverless", "AWS::ApiGatewayV2",
+    }  # fmt: skip
+    for properties in of_type(resources, "AWS::Serverless::Function").values():
+        assert not {"ProvisionedConcurrencyConfig", "SnapStart", "VpcConfig"} & set(properties)

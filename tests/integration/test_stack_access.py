@@ -1,0 +1,125 @@
+"""Who may do what: the deployed roles and bucket policies at work, since the embedded AWS enforces IAM."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from botocore.exceptions import ClientError
+
+from perennial.deploy.stack import Aws
+from perennial.deploy.up import LocalStack
+from perennial.store import Store
+
+COMMITTED, LANDED = "guarded/registry/versions/1/manifest.json", "guarded/landing/data.csv"
+
+PROBE = """
+import boto3
+from botocore.exceptions import ClientError
+
+def handler(event, context):
+    try:
+        getattr(boto3.client("s3"), event["call"])(**event["arguments"])
+        return "allowed"
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+"""
+
+Probe = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def under_the_api_s_role(stack: LocalStack) -> Iterator[Probe]:
+    """Makes S3 calls from a function that runs under the API function's own role."""
+    functions = stack.aws().client("lambda")
+    role = functions.get_function_configuration(FunctionName=stack.function)["Role"]
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("probe.py", PROBE)
+    functions.create_function(
+        FunctionName="probe",
+        Role=role,
+        Runtime="python3.13",
+        Handler="probe.handler",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    s3 = stack.aws().client("s3")
+    for key in (COMMITTED, LANDED):
+        s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
+
+    def probe(call: str, **arguments: Any) -> str:
+        payload = json.dumps({"call": call, "arguments": {"Bucket": stack.bucket} | arguments})
+        answer: str = json.load(functions.invoke(FunctionName="probe", Payload=payload)["Payload"])
+        return answer
+
+    yield probe
+    functions.delete_function(FunctionName="probe")
+
+
+def test_the_api_reads_the_registry(under_the_api_s_role: Probe) -> None:
+    assert under_the_api_s_role("get_object", Key=COMMITTED) == "allowed"
+    assert under_the_api_s_role("list_objects_v2", Prefix="guarded/registry/log/") == "allowed"
+
+
+def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> None:
+    assert under_the_api_s_role("get_object", Key="guarded/registry/alias/none.json") == "NoSuchKey"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("get_object", {"Key": LANDED}),
+        ("list_objects_v2", {"Prefix": "guarded/landing/"}),
+        ("put_object", {"Key": COMMITTED, "Body": "changed"}),
+        ("put_object", {"Key": LANDED, "Body": "changed"}),
+        ("delete_object", {"Key": COMMITTED}),
+        ("delete_object", {"Key": LANDED}),
+        ("put_bucket_policy", {"Policy": "{}"}),
+        ("delete_bucket_policy", {}),
+        ("list_object_versions", {}),
+    ],
+)
+def test_the_api_can_do_nothing_else(under_the_api_s_role: Probe, call: str, arguments: dict[str, str]) -> None:
+    assert under_the_api_s_role(call, **arguments) == "AccessDenied"
+
+
+def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, under_the_api_s_role: Probe) -> None:
+    iam = stack.aws().client("iam")
+    iam.create_user(UserName="admin")
+    everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    iam.put_user_policy(UserName="admin", PolicyName="everything", PolicyDocument=json.dumps(everything))
+    key = iam.create_access_key(UserName="admin")["AccessKey"]
+    s3 = Aws(stack.endpoint_url, stack.region, key["AccessKeyId"], key["SecretAccessKey"]).client("s3")
+    s3.put_object(Bucket=stack.bucket, Key="guarded/monitor/note", Body=b"")
+    s3.delete_object(Bucket=stack.bucket, Key="guarded/monitor/note")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        s3.delete_object(Bucket=stack.bucket, Key=COMMITTED)
+
+
+def test_strangers_read_the_form_and_nothing_else(stack: LocalStack, store: Store) -> None:
+    store.put_new("guarded/registry/blobs/secret", b"secret")
+    assert httpx.get(stack.site_url).status_code == 200
+    for path in (
+        f"{stack.bucket}/guarded/registry/blobs/secret",
+        f"{stack.bucket}?list-type=2",
+        f"{stack.site_bucket}?list-type=2",
+    ):
+        assert httpx.get(f"{stack.endpoint_url}/{path}").status_code == 403
+    assert httpx.put(f"{stack.endpoint_url}/{stack.site_bucket}/index.html", content=b"x").status_code == 403
+
+
+def test_buckets_are_as_the_template_says(stack: LocalStack) -> None:
+    s3 = stack.aws().client("s3")
+    assert s3.get_bucket_versioning(Bucket=stack.bucket)["Status"] == "Enabled"
+    for bucket in (stack.bucket, stack.site_bucket):
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+        assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
+    blocked = s3.get_public_access_block(Bucket=stack.bucket)["PublicAccessBlockConfiguration"]
+    assert all(blocked.values())
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=stack.bucket)["Rules"]
+    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from perennial.deploy.site import content_type, publish
+from perennial.errors import DeployError
+
+API = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        client = boto3.client("s3", region_name="us-east-1")
+        client.create_bucket(Bucket="site")
+        yield client
+
+
+@pytest.fixture
+def dist(tmp_path: Path) -> Path:
+    (tmp_path / "assets").mkdir()
+    (tmp_path / "index.html").write_text("<meta content=\"connect-src 'self' __API_ORIGIN__\">")
+    (tmp_path / "assets/app.js").write_text("__API_ORIGIN__")
+    return tmp_path
+
+
+def body(s3: Any, key: str) -> str:
+    return str(s3.get_object(Bucket="site", Key=key)["Body"].read().decode())
+
+
+def test_pages_may_call_the_origin_of_the_api_only(s3: Any, dist: Path) -> None:
+    assert publish(s3, "site", dist, API) == 3
+    assert body(s3, "index.html") == (
+        "<meta content=\"connect-src 'self' https://abc.execute-api.eu-west-1.amazonaws.com\">"
+    )
+    assert body(s3, "assets/app.js") == "__API_ORIGIN__"
+    assert json.loads(body(s3, "config.json")) == {"api": API}
+
+
+def test_files_are_typed_and_revalidated(s3: Any, dist: Path) -> None:
+    publish(s3, "site", dist, API)
+    head = s3.head_object(Bucket="site", Key="assets/app.js")
+    assert (head["ContentType"], head["CacheControl"]) == ("text/javascript; charset=utf-8", "no-cache")
+
+
+def test_what_is_no_longer_part_of_the_site_goes(s3: Any, dist: Path) -> None:
+    publish(s3, "site", dist, API)
+    (dist / "assets/app.js").rename(dist / "assets/app-2.js")
+    publish(s3, "site", dist, API)
+    keys = {entry["Key"] for entry in s3.list_objects_v2(Bucket="site")["Contents"]}
+    assert keys == {"index.html", "config.json", "assets/app-2.js"}
+
+
+def test_an_unbuilt_site_is_not_published(s3: Any, tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"index\.html does not exist.*make build"):
+        publish(s3, "site", tmp_path, API)
+    assert "Contents" not in s3.list_objects_v2(Bucket="site")
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [
+        ("index.html", "text/html; charset=utf-8"),
+        ("a/b.css", "text/css; charset=utf-8"),
+        ("logo.svg", "image/svg+xml; charset=utf-8"),
+        ("config.json", "application/json; charset=utf-8"),
+        ("photo.png", "image/png"),
+        ("font.woff2", "font/woff2"),
+        ("unknown.thing", "application/octet-stream"),
+    ],
+)
+def test_content_types(key: str, expected: str) -> None:
+    assert content_type(key) == expected

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from perennial.deploy import session, stack
+from perennial.deploy.ministack import MiniStack
+from perennial.errors import DeployError
+from perennial.settings import STACK_FILE
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def event(resource: str, status: str, reason: str) -> dict[str, Any]:
+    return {
+        "StackId": "id", "EventId": resource, "StackName": "perennial-prod", "Timestamp": NOW,
+        "LogicalResourceId": resource, "ResourceStatus": status, "ResourceStatusReason": reason,
+    }  # fmt: skip
+
+
+def test_a_failed_stack_names_the_resource_that_failed_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    statuses = ["CREATE_IN_PROGRESS", "ROLLBACK_IN_PROGRESS", "ROLLBACK_COMPLETE"]
+    with Stubber(client) as stub:
+        stub.add_response("create_stack", {"StackId": "id"})
+        for status in statuses:
+            described = {"StackName": "perennial-prod", "CreationTime": NOW, "StackStatus": status}
+            stub.add_response("describe_stacks", {"Stacks": [described]})
+        newest_first = [
+            event("Api", "DELETE_COMPLETE", ""),
+            event("Api", "CREATE_FAILED", "Resource creation cancelled"),
+            event("DataBucket", "CREATE_FAILED", "perennial-prod-data already exists"),
+        ]
+        stub.add_response("describe_stack_events", {"StackEvents": newest_first})
+        monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
+        with pytest.raises(DeployError, match="ROLLBACK_COMPLETE: DataBucket: perennial-prod-data already"):
+            stack._apply(stack.Aws(), "perennial-prod", "{}", {})
+
+
+def test_an_unchanged_stack_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    outputs = [{"OutputKey": "ApiId", "OutputValue": "abc"}]
+    done = {"StackName": "p", "CreationTime": NOW, "StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
+    with Stubber(client) as stub:
+        stub.add_client_error("create_stack", "AlreadyExistsException")
+        stub.add_client_error("update_stack", "ValidationError", "No updates are to be performed.")
+        stub.add_response("describe_stacks", {"Stacks": [done]})
+        monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
+        assert stack._apply(stack.Aws(), "p", "{}", {}) == {"ApiId": "abc"}
+
+
+OUTPUTS = {
+    "ApiUrl": "https://abc.execute-api.us-east-1.amazonaws.com",
+    "ApiId": "abc",
+    "ApiFunctionName": "perennial-prod-api",
+    "BucketName": "data",
+    "SiteBucketName": "pages",
+    "SiteUrl": "https://pages.s3.us-east-1.amazonaws.com/index.html",
+}
+
+
+def test_on_aws_the_addresses_are_those_of_aws() -> None:
+    deployed = stack._deployed(None, OUTPUTS)
+    assert (deployed.api_url, deployed.site_url) == (OUTPUTS["ApiUrl"], OUTPUTS["SiteUrl"])
+
+
+def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
+    deployed = stack._deployed("http://127.0.0.1:4566", OUTPUTS)
+    assert deployed.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc/$default"
+    assert deployed.site_url == "http://localhost:4566/pages/index.html"
+    assert stack.site_origin("http://emulator:4566/") == "http://emulator:4566"
+
+
+def test_a_damaged_record_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / STACK_FILE
+    path.parent.mkdir()
+    for text in ("{", "[]", json.dumps({"bucket": "b"})):
+        path.write_text(text)
+        with pytest.raises(DeployError, match=r"stack\.json: damaged\. Remove it"):
+            session.read(tmp_path)
+    path.unlink()
+    assert session.read(tmp_path) is None
+
+
+def test_without_its_environment_the_emulator_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(DeployError, match=r"nowhere/python does not exist\. Run `make setup`"):
+        MiniStack(tmp_path, python=tmp_path / "nowhere/python").start()
+
+
+def test_an_emulator_that_dies_at_once_names_its_log(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho broken\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(DeployError, match=r"did not start; see .*ministack\.log"):
+        MiniStack(tmp_path / "stack", python=python).start()
+    assert "broken" in (tmp_path / "stack/ministack.log").read_text()
+
+
+def test_the_emulator_sees_none_of_a_developer_s_aws_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "PYTHONPATH"):
+        monkeypatch.setenv(name, "private")
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\nenv\nexit 1\n")
+    python.chmod(0o755)
+    with pytest.raises(DeployError):
+        MiniStack(tmp_path / "stack", python=python).start()
+    log = (tmp_path / "stack/ministack.log").read_text()
+    assert "BIND_HOST=127.0.0.1" in log
+    assert "private" not in log

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from perennial.deploy.template import cors_of, lifecycle_of, read_template, with_code
+from perennial.errors import DeployError
+
+TEMPLATE = """
+Conditions: {Open: !Not [!Equals [!Ref Origin, ""]]}
+Resources:
+  Api: {Properties: {CorsConfiguration: {AllowOrigins: [!If [Open, !Ref Origin, !GetAtt Site.Url.Https]], MaxAge: 60}}}
+  Code: {Type: Function, Properties: {CodeUri: build/, Role: !GetAtt Role.Arn, Name: !Sub "a-${Stage}"}}
+  Data:
+    Properties:
+      LifecycleConfiguration:
+        Rules: [{Id: parts, Status: Enabled, AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}}]
+  Bare: {Properties: {}}
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "template.yaml"
+    path.write_text(TEMPLATE)
+    return path
+
+
+def test_short_forms_are_spelled_out(path: Path) -> None:
+    template = read_template(path)
+    assert template["Conditions"]["Open"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "Origin"}, ""]}]}
+    code = template["Resources"]["Code"]["Properties"]
+    assert code["Role"] == {"Fn::GetAtt": ["Role", "Arn"]}
+    assert code["Name"] == {"Fn::Sub": "a-${Stage}"}
+    origins = template["Resources"]["Api"]["Properties"]["CorsConfiguration"]["AllowOrigins"]
+    assert origins == [{"Fn::If": ["Open", {"Ref": "Origin"}, {"Fn::GetAtt": ["Site", "Url.Https"]}]}]
+
+
+def test_only_the_code_s_place_changes(path: Path) -> None:
+    template = read_template(path)
+    before = json.dumps(template)
+    changed = json.loads(with_code(template, "Code", "builds", "api/1.zip"))
+    assert changed["Resources"]["Code"]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": "api/1.zip"}
+    assert template["Resources"]["Code"]["Properties"].pop("CodeUri") == "build/"
+    assert changed == template
+    assert before != json.dumps(changed)
+
+
+def test_cors_names_the_one_origin(path: Path) -> None:
+    assert cors_of(read_template(path), "Api", "https://form.example") == {
+        "AllowOrigins": ["https://form.example"],
+        "MaxAge": 60,
+    }
+
+
+def test_lifecycle_rules_in_the_words_of_s3(path: Path) -> None:
+    template = read_template(path)
+    (rule,) = lifecycle_of(template, "Data")
+    assert rule == {
+        "ID": "parts",
+        "Filter": {"Prefix": ""},
+        "Status": "Enabled",
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
+    }
+    assert lifecycle_of(template, "Bare") == []
+
+
+@pytest.mark.parametrize("text", ["a: [", "a: b: c", "!!python/object/apply:os.system [ls]"])
+def test_what_is_not_a_template_is_named(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(text)
+    with pytest.raises(DeployError, match=r"broken\.yaml: cannot be read"):
+        read_template(path)
+    with pytest.raises(DeployError, match="missing"):
+        read_template(tmp_path / "missing.yaml")

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from perennial.deploy import tree
+from perennial.deploy.package import Package, zip_package
+from perennial.errors import DeployError
+
+
+def write(root: Path, **files: str) -> Path:
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_py", ".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return root
+
+
+def test_strip_keeps_what_runs(tmp_path: Path) -> None:
+    kept = ["numpy/core.py", "numpy/core.so", "plugin-1.dist-info/METADATA", "plugin-1.dist-info/entry_points.txt"]
+    gone = [
+        "numpy/tests/test_core.py", "numpy/core.pyi", "bin/tool", "numpy/include/a.h", "plain-1.dist-info/METADATA",
+        "onnxruntime/transformers/big.py", "onnxruntime/capi/libonnxruntime.so.1.31.1", "plugin-1.dist-info/RECORD",
+    ]  # fmt: skip
+    for name in [*kept, *gone, "command-1.dist-info/entry_points.txt"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "plugin-1.dist-info/entry_points.txt").write_text("[console_scripts]\na=b\n[pydantic]\nx=y\n")
+    (tmp_path / "command-1.dist-info/entry_points.txt").write_text("[console_scripts]\na=b\n")
+    tree.strip(tmp_path)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+
+
+@pytest.mark.parametrize("name", ["pandas", "boto3", "sklearn"])
+def test_a_heavy_package_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(DeployError, match=f"holds {name}, which must not ship"):
+        tree.check(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "code", ["import pickle", "def f():\n    from joblib import load", "if True:\n    import boto3.session"]
+)
+def test_our_code_may_not_reach_what_must_not_ship(tmp_path: Path, code: str) -> None:
+    write(tmp_path, perennial__serving__load_py=code)
+    with pytest.raises(DeployError, match=r"perennial/serving/load\.py: imports \w+, which must not ship"):
+        tree.check(tmp_path)
+
+
+def test_an_import_that_expects_absence_is_no_need(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        perennial__store_py="try:\n    import botocore\nexcept ImportError:\n    import json\nelse:\n    import re",
+    )
+    assert tree.imported(tmp_path / "perennial/store.py") == {"json", "re"}
+    assert tree.check(tmp_path) < 1
+
+
+def test_a_package_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "LIMIT_MEGABYTES", 0.001)
+    (tmp_path / "model.bin").write_bytes(bytes(2_000))
+    with pytest.raises(DeployError, match="above the limit"):
+        tree.check(tmp_path)
+
+
+def test_compiled_modules_are_trusted_whatever_their_times(tmp_path: Path) -> None:
+    write(tmp_path, perennial__a_py="VALUE = 1")
+    tree.compile_tree(tmp_path, Path(sys.executable))
+    (compiled,) = tmp_path.rglob("*.pyc")
+    header = compiled.read_bytes()[:8]
+    assert header[:4] == importlib.util.MAGIC_NUMBER
+    assert int.from_bytes(header[4:], "little") == 0b01  # a hash, and not checked against the source
+
+
+def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
+    write(tmp_path, perennial__a_py="def")
+    with pytest.raises(DeployError, match="does not compile"):
+        tree.compile_tree(tmp_path, Path(sys.executable))
+
+
+def test_the_proof_runs_with_nothing_but_the_tree(tmp_path: Path) -> None:
+    """NumPy is installed here, and yet is missing: it is not in the tree."""
+    write(tmp_path, lambdas__api__handler_py="import numpy\nhandler = print")
+    with pytest.raises(DeployError, match="No module named 'numpy'"):
+        tree.prove(tmp_path, Path(sys.executable))
+
+
+def test_a_zip_is_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:
+    folder = write(tmp_path / "built", a__b_py="1", c_py="2")
+    (folder / "c.py").chmod(0o755)
+    package = Package(folder, "digest", 0.0, True)
+    first = zip_package(package, tmp_path / "1.zip").read_bytes()
+    (folder / "a/b.py").touch()
+    assert zip_package(package, tmp_path / "2.zip").read_bytes() == first
+    (folder / "a/b.py").write_text("3")
+    assert zip_package(package, tmp_path / "3.zip").read_bytes() != first
