@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from perennial.datasets.cells import check_time
 from perennial.datasets.draft_text import Plan, render
@@ -19,6 +21,7 @@ from perennial.spec import NAME
 from perennial.spec_source import parse_spec
 
 LONGEST_NAME = 150
+_NAME_ANOTHER = "Name another column for one of them."
 
 
 @dataclass(frozen=True)
@@ -59,14 +62,15 @@ def draft_spec(
         )
     for column, role in ((id_column, "id"), (time_column, "time")):
         if column == target and column is not None:
-            raise DataError(f"cannot be both the target and the {role}.", file=file, column=column)
+            raise DataError(
+                f"cannot be both the target and the {role}.", file=file, column=column, remedy=_NAME_ANOTHER
+            )
     if id_column is not None and id_column == time_column:
-        raise DataError("cannot be both the id and the time.", file=file, column=id_column, remedy="Name one of them.")
-    if time_column is not None:
-        _check_time(file, time_column, raw.columns[time_column])
+        raise DataError("cannot be both the id and the time.", file=file, column=id_column, remedy=_NAME_ANOTHER)
+    order = None if time_column is None else _time_order(file, time_column, raw.columns[time_column])
     judged = profile_target(file, target, raw.columns[target])
     reserved = {target, id_column, time_column}
-    profiles = [_profile(name, column) for name, column in raw.columns.items() if name not in reserved]
+    profiles = [_profile(name, column, order) for name, column in raw.columns.items() if name not in reserved]
     return _assemble(path.name, raw, judged, profiles, (target, id_column, time_column, name))
 
 
@@ -80,7 +84,7 @@ def _assemble(
     target, id_column, time_column, model = names
     kept = [one for one in profiles if one.feature is not None]
     if not kept:
-        raise DataError("holds no column to learn from.", file=file, remedy="Every column was left out; add features.")
+        raise DataError("holds no column to learn from.", file=raw.name, remedy=f"Left out: {_why(profiles)}.")
     scores = {one.name: one.scores for one in kept if one.scores is not None}
     leaks = suspects(judged.task, target, judged.y, scores)
     plan = Plan(
@@ -107,13 +111,19 @@ def _warnings(raw: RawFile, judged: TargetProfile, profiles: list[Profile], leak
     return tuple(found)
 
 
-def _profile(name: str, column: pa.Array) -> Profile:
+def _why(profiles: list[Profile]) -> str:
+    shown = "; ".join(f"'{one.name}' ({one.note})" for one in profiles[:5])
+    return shown or "nothing, there is no column but those you named"
+
+
+def _profile(name: str, column: pa.Array, order: NDArray[np.intp] | None) -> Profile:
     if len(name) > LONGEST_NAME:
         return Profile(name, None, f"its name is longer than {LONGEST_NAME} characters", doubtful=True)
-    return profile(name, column)
+    return profile(name, column, order)
 
 
-def _check_time(file: str, name: str, column: pa.Array) -> None:
+def _time_order(file: str, name: str, column: pa.Array) -> NDArray[np.intp]:
+    """Places of the rows by time, those without one first."""
     checked = check_time(column)
     refused = int((checked.reason > 0).sum())
     if refused > len(column) / 2:
@@ -121,3 +131,5 @@ def _check_time(file: str, name: str, column: pa.Array) -> None:
             f"is no time: {refused:,} of {len(column):,} cells are neither ISO 8601 dates nor numbers.",
             file=file, column=name, remedy="Name another time column, or none.",
         )  # fmt: skip
+    times = checked.values.cast(pa.int64()).fill_null(np.iinfo(np.int64).min)
+    return np.argsort(times.to_numpy(zero_copy_only=False), kind="stable")

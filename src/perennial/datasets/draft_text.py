@@ -106,9 +106,10 @@ def _feature(one: Profile, leak: str | None) -> Iterator[str]:
         yield f"  # {comment(one.note)}"
     missing = ", missing: true" if one.feature is not None and one.feature.missing else ""
     match one.feature:
-        case NumberFeature(min=float(low), max=float(high), integer=integer):
+        case NumberFeature(min=low, max=high, integer=integer):
+            bounds = "".join(f", {end}: {number(at)}" for end, at in (("min", low), ("max", high)) if at is not None)
             kind = ", integer: true" if integer else ""
-            yield f"  {text(one.name)}: {{type: number, min: {number(low)}, max: {number(high)}{kind}{missing}}}"
+            yield f"  {text(one.name)}: {{type: number{bounds}{kind}{missing}}}"
         case CategoryFeature(values=values, unknown=unknown):
             extra = (", unknown: encode" if unknown == "encode" else "") + missing
             start = f"  {text(one.name)}: {{type: category{extra}, values: "

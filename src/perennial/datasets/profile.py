@@ -1,18 +1,15 @@
 """What a column of a data file seems to be: a number with a range, a category, a date, or nothing to learn from.
 
-A draft judges rows nobody has seen yet, so it must allow for more than was seen. Two rules carry that, both
-in the spirit of Good and Turing (what was seen rarely tells how much was not seen at all): a scale is taken
-to end where its last value was seen often, any other range is widened; a category whose rarest value was
-seen rarely goes on beyond the file, so unseen values are legal.
+A draft judges rows nobody has seen yet, so it must allow for more than was seen: ranges are widened (see
+``ranges``), and a category whose rarest value was seen rarely is taken to go on beyond the file, so unseen
+values are legal. That is the argument of Good and Turing: what was seen rarely tells how much was not seen.
 """
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import numpy as np
@@ -22,16 +19,13 @@ from numpy.typing import NDArray
 
 from perennial.datasets.cells import check_feature, check_number, is_missing_mark, text_of
 from perennial.datasets.classes import class_order
+from perennial.datasets.ranges import FEW, judge_range, often
 from perennial.records import MAX_TEXT
 from perennial.spec import CategoryFeature, DateFeature, Feature, NumberFeature, label
 
-FEW = 10
-RARE_SHARE = 0.001
 MOSTLY = 0.95
-LONGEST_SCALE = 31
 MOST_VALUES = 100
 LONG_TEXT = 60
-MARGIN = 0.5
 _ID_NAME = re.compile(r"(^|[\W_])(id|uuid|guid|key|index|rowid|rownum)$|[a-z](Id|ID)$", re.IGNORECASE)
 _LOCAL_DATE = re.compile(r"^\d{1,2}[./-]\d{1,2}[./-]\d{2,4}\b")
 
@@ -51,8 +45,8 @@ class Profile:
     doubtful: bool = False
 
 
-def profile(name: str, column: pa.Array) -> Profile:
-    """Judge one column (raw, as read) of at least one row."""
+def profile(name: str, column: pa.Array, order: NDArray[np.intp] | None = None) -> Profile:
+    """Judge one column (raw, as read) of at least one row; ``order`` holds the places of the rows by time."""
     if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         return Profile(name, None, f"holds no single values ({column.type})", doubtful=True)
     text = text_of(column)
@@ -62,7 +56,7 @@ def profile(name: str, column: pa.Array) -> Profile:
     present = sum(counts.values())
     if len(counts) == 1 and present == len(text):
         return Profile(name, None, f"always {next(iter(counts))!r}")
-    number = _number(name, column, counts)
+    number = _number(name, column, counts, order)
     if number is not None:
         return number
     dates = check_feature(text, DateFeature(type="date", missing=True))
@@ -84,21 +78,7 @@ def present_counts(text: pa.Array, *, keep_none: bool = False) -> Counter[str]:
     return found
 
 
-def widened(low: float, high: float) -> tuple[float, float]:
-    """A range half its length wider at either end, rounded outwards to two digits, not across zero."""
-    margin = MARGIN * (high - low or abs(high) or 1.0)
-    bottom = low - margin if low < 0 else max(0.0, low - margin)
-    top = high + margin if high > 0 else min(0.0, high + margin)
-    if not (math.isfinite(bottom) and math.isfinite(top)):
-        return low, high
-    digits = Decimal(1).scaleb(math.floor(math.log10(max(abs(bottom), abs(top)))) - 1)
-    return (
-        float((Decimal(bottom) / digits).to_integral_value(ROUND_FLOOR) * digits),
-        float((Decimal(top) / digits).to_integral_value(ROUND_CEILING) * digits),
-    )
-
-
-def _number(name: str, column: pa.Array, counts: Counter[str]) -> Profile | None:
+def _number(name: str, column: pa.Array, counts: Counter[str], order: NDArray[np.intp] | None) -> Profile | None:
     """A column of which nearly all values read as numbers; codes such as 007 do not count as numbers."""
     if pa.types.is_boolean(column.type) or any(re.match(r"^[+-]?0\d", value) for value in counts):
         return None
@@ -112,13 +92,15 @@ def _number(name: str, column: pa.Array, counts: Counter[str]) -> Profile | None
     integer = _written_whole(column, counts) and bool((seen == np.floor(seen)).all())
     if integer and (why := _row_counter(name, seen, len(values))):
         return Profile(name, None, why)
-    low, high = _range(seen, integer)
-    feature = NumberFeature(type="number", min=low, max=high, integer=integer, missing=present < len(values))
-    note = ""
+    found = judge_range(seen, integer=integer, by_time=None if order is None else values[order])
+    feature = NumberFeature(
+        type="number", min=found.low, max=found.high, integer=integer, missing=present < len(values)
+    )
+    note = found.note
     if unreadable:
         example = next(value for value in counts if check_number(pa.array([value]), feature).reason[0] > 0)
         note = f"{unreadable:,} cells are not numbers, such as {example!r}: their rows are refused"
-    return Profile(name, feature, note, values, doubtful=bool(unreadable))
+    return Profile(name, feature, note, values, doubtful=bool(unreadable or found.note))
 
 
 def _written_whole(column: pa.Array, counts: Counter[str]) -> bool:
@@ -139,27 +121,6 @@ def _row_counter(name: str, seen: NDArray[np.float64], rows: int) -> str:
     return ""
 
 
-def _range(seen: NDArray[np.float64], integer: bool) -> tuple[float, float]:
-    """Widened, but for an end of a short scale without gaps that was seen often; 0 and 1 alone stay as they are."""
-    values, times = np.unique(seen, return_counts=True)
-    low, high = float(values[0]), float(values[-1])
-    if (low, high) == (0.0, 1.0) and len(values) == 2:
-        return low, high
-    bottom, top = widened(low, high)
-    if integer:
-        bottom, top = float(math.floor(bottom)), float(math.ceil(top))
-    whole = bool((values == np.floor(values)).all())
-    if whole and len(values) == high - low + 1 and len(values) <= LONGEST_SCALE:
-        often = _often(len(seen))
-        return low if times[0] >= often else bottom, high if times[-1] >= often else top
-    return bottom, top
-
-
-def _often(rows: int) -> float:
-    """How many occurrences in so many rows make a value ordinary."""
-    return max(FEW, RARE_SHARE * rows)
-
-
 def _text(name: str, text: pa.Array, counts: Counter[str]) -> Profile:
     counts = present_counts(text, keep_none=True)
     present = sum(counts.values())
@@ -173,7 +134,7 @@ def _text(name: str, text: pa.Array, counts: Counter[str]) -> Profile:
     if (len(counts) > MOST_VALUES and float(np.median(lengths)) > LONG_TEXT) or max(lengths) > MAX_TEXT:
         return Profile(name, None, "free text: long values")
     kept = [value for value, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MOST_VALUES]]
-    rare = min(counts.values()) < _often(present)
+    rare = min(counts.values()) < often(present)
     note = ""
     if len(kept) < len(counts):
         note = f"the {MOST_VALUES} most frequent of {len(counts):,} values; the others count as unknown"

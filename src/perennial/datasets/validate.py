@@ -59,7 +59,8 @@ def missing_column(file: str, header: Header, column: str, role: str) -> DataErr
             file=file,
             remedy="Save it with commas between the columns.",
         )
-    near = difflib.get_close_matches(column, header.names, n=1)
+    lowered = {name.lower(): name for name in header.names}
+    near = [lowered[name] for name in difflib.get_close_matches(column.lower(), lowered, n=1)]
     return DataError(
         f"is {role} but not in the file.",
         file=file,
