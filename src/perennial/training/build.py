@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 from perennial.datasets.load import Rows
 from perennial.registry.gate import ROWS
@@ -25,6 +25,7 @@ LIBRARIES = (
     "scikit-learn",
     "xgboost-cpu",
     "onnx",
+    "skl2onnx",
     "onnxruntime",
     "pyarrow",
     "matplotlib",
@@ -86,6 +87,17 @@ def file_ref(name: str, data: bytes) -> FileRef:
     return FileRef(digest=hashlib.sha256(data).hexdigest(), size=len(data), media_type=kind)
 
 
+def libraries() -> dict[str, str]:
+    """Version of each library that had a part in a model, by distribution name."""
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # XGBoost, say, may be installed under another name
+            continue
+    return found
+
+
 def _draft(
     spec: ModelSpec,
     report: CandidateReport,
@@ -111,7 +123,7 @@ def _draft(
         code=code,
         run=run,
         seed=report.seed,
-        libraries={name: version(name) for name in LIBRARIES},
+        libraries=libraries(),
         files={},
     )
 

@@ -158,7 +158,7 @@ def _train(work: _Work) -> TrainedCandidate:
         name=work.name,
         estimator=work.candidate.estimator,
         params={**work.candidate.params, **found.params},
-        cross_validation=_interval(found),
+        cross_validation=_score(found, problem.folds.kind),
         folds=found.scores,
         fold_kind=problem.folds.kind,
         train_rows=len(problem.y),
@@ -170,11 +170,11 @@ def _train(work: _Work) -> TrainedCandidate:
     return TrainedCandidate(report, onnx)
 
 
-def _interval(found: Found) -> Metric:
-    """Mean of the folds and the 95 % interval of that mean; no interval from a single fold."""
+def _score(found: Found, kind: str) -> Metric:
+    """Mean of the folds and, where they are alike, its 95 % interval: chronological ones grow from one to the next."""
     count = len(found.scores)
     mean = math.fsum(found.scores) / count
-    if count < 2:
+    if count < 2 or kind == "chronological":
         return Metric(value=mean)
     half = float(student.ppf(CONFIDENCE, count - 1) * np.std(found.scores, ddof=1) / math.sqrt(count))
     return Metric(value=mean, low=mean - half, high=mean + half)

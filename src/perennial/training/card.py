@@ -160,7 +160,11 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
+    if value is None:
+        return "undefined"
+    if value and abs(value) < 0.001:
+        return f"{value:.3g}"
+    return f"{value:,.4f}" if abs(value) < 1000 else f"{value:,.1f}"
 
 
 def _interval(metric: Metric) -> str:

@@ -14,6 +14,8 @@ from perennial.spec import ModelSpec
 from perennial.training.answers import Floats, Ints
 
 FOLDS = 5
+FOLDS_OF_MANY = 3
+MANY_ROWS = 200_000
 MIN_ROWS = 10
 
 
@@ -46,7 +48,7 @@ def make_folds(spec: ModelSpec, y: Floats, table: pa.Table, classes: tuple[str, 
         TrainingError: too few rows, a class without rows, or a constant target: there is nothing to learn from.
     """
     _check(spec, y, classes)
-    count = min(FOLDS, len(y) // 2)
+    count = FOLDS if len(y) < MANY_ROWS else FOLDS_OF_MANY
     notes: list[str] = []
     if spec.time is not None:
         order = pc.sort_indices(table, sort_keys=[(spec.time, "ascending")]).to_numpy().astype(np.int64)
@@ -54,8 +56,8 @@ def make_folds(spec: ModelSpec, y: Floats, table: pa.Table, classes: tuple[str, 
         kind = "chronological"
     elif classes:
         rarest = int(np.bincount(y.astype(np.int64), minlength=len(classes)).min())
-        count = max(2, min(count, rarest))
-        if rarest < FOLDS:
+        if rarest < count:
+            count = max(2, rarest)
             notes.append(f"the rarest class has {rarest} training rows: {count} folds")
         if rarest < 2:
             found = _shuffled(len(y), count, seed)

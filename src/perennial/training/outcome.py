@@ -22,8 +22,9 @@ class CandidateReport(_Frozen):
     """A candidate that was trained and exported.
 
     ``params`` are those it was fitted with, found ones included; ``cross_validation`` is the mean of ``folds``,
-    each the spec's metric on one fold, with the 95 % interval of that mean (Student's t); ``model`` refers to
-    the ONNX bytes; ``notes`` holds warnings of the libraries and whatever was odd, one line each.
+    each the spec's metric on one fold, with the 95 % interval of that mean (Student's t) unless the folds are
+    chronological; ``model`` refers to the ONNX bytes; ``notes`` holds warnings of the libraries and whatever was
+    odd, one line each.
     """
 
     name: str

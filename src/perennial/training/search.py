@@ -137,11 +137,13 @@ def fold_score(pipeline: Pipeline, problem: Problem, fold: Fold, rows: int) -> f
 
 
 def answers_of(pipeline: Pipeline, problem: Problem, fold: Fold) -> Answers:
-    """What a fitted pipeline answers for the test rows of a fold."""
+    """What a fitted pipeline answers for the test rows of a fold. Raises ValueError where it gives no probabilities."""
     x, truth = problem.x[fold.test], problem.y[fold.test]
     predicted = np.asarray(pipeline.predict(x))
     if not problem.classes:
         return Answers(truth, np.empty(0, np.int64), np.empty((0, 0)), predicted.astype(np.float64).reshape(-1))
+    if not hasattr(pipeline, "predict_proba"):
+        raise ValueError(f"{type(pipeline[-1]).__name__} gives no probabilities with these parameters")
     probabilities = np.asarray(pipeline.predict_proba(x), dtype=np.float64)
     return Answers(truth, predicted.astype(np.int64), probabilities, np.empty(0))
 
