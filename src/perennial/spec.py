@@ -49,7 +49,7 @@ Label = Annotated[str, BeforeValidator(lambda value: label(value) if isinstance(
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Target(_Part):
@@ -294,10 +294,24 @@ def _contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     for column in spec.gate.slices:
         if not isinstance(spec.features.get(column), CategoryFeature):
             found.append((f"gate.slices.{column}", "is not a category feature of this model"))
-    for name in spec.candidates:
+    for name, candidate in spec.candidates.items():
+        found += [
+            (f"candidates.{name}.{section}.{key}", "must be plain YAML values without .nan and .inf; leave it out")
+            for section, values in (("params", candidate.params), ("search", candidate.search))
+            for key, value in values.items()
+            if not _storable(value)
+        ]
         if not re.match(r"^[A-Za-z][A-Za-z0-9_-]{0,39}$", name):
             found.append((f"candidates.{name}", "use a letter, then letters, digits, - and _, at most 40"))
     return found
+
+
+def _storable(value: object) -> bool:
+    try:
+        canonical(value)
+    except (ValueError, TypeError):
+        return False
+    return True
 
 
 def _target_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from perennial.errors import SpecError
 from perennial.spec import METRICS, ModelSpec, duration, label
+from perennial.spec_source import parse_spec
 from tests.support.datasets import FEATURES, make_spec
 
 
@@ -104,3 +106,20 @@ def test_many_values_are_checked_quickly_and_durations_read() -> None:
     spec = make_spec(features={"a": {"type": "category", "values": [f"v{i}" for i in range(10_000)]}})
     assert len(spec.features["a"].values) == 10_000  # type: ignore[union-attr]
     assert str(duration("90m")) == "1:30:00"
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("gate: {minimum: {accuracy: .nan}}", "gate.minimum.accuracy"),
+        ("gate: {gain: .inf}", "gate.gain"),
+        ("candidates: {a: {estimator: x.y, params: {missing: .nan}}}", "candidates.a.params.missing"),
+    ],
+)
+def test_a_number_that_is_none_is_refused_by_its_key(line: str, key: str) -> None:
+    text = "name: shop\ntask: binary\ntarget: {column: y}\nfeatures: {x: {type: number}}\n"
+    if not line.startswith("candidates"):
+        text += "candidates: {a: {estimator: x.y}}\n"
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text + line + "\n")
+    assert caught.value.key == key
