@@ -14,7 +14,7 @@ from sklearn import metrics as sk
 from perennial.serving.predictor import Scores
 from perennial.spec import METRICS, Task
 from perennial.training.answers import Answers, Floats
-from perennial.training.bootstrap import RESAMPLES, intervals, resamples
+from perennial.training.bootstrap import FEWEST_RESAMPLES, RESAMPLES, intervals, resample_count, resamples
 from perennial.training.metrics import measure, measure_all, prepare
 
 
@@ -153,3 +153,10 @@ def test_an_interval_most_resamples_cannot_define_is_left_out() -> None:
     assert both["roc_auc"].low is not None  # drawn with both classes in 70 % of resamples
     alone = Answers.of(np.ones(1), Scores(np.ones(1, dtype=np.int64), np.array([[0.2, 0.8]]), None))
     assert "roc_auc" not in intervals("binary", alone, seed=0)
+
+
+def test_the_work_of_the_bootstrap_is_bounded() -> None:
+    assert resample_count(classified(30_000, 10, seed=0)) == RESAMPLES
+    assert resample_count(classified(5_000, 200, seed=0)) == 150
+    many = Answers.of(np.zeros(2_000_000), Scores(None, None, np.zeros(2_000_000)))
+    assert resample_count(many) == FEWEST_RESAMPLES

@@ -12,6 +12,8 @@ from perennial.training.answers import Answers, Floats
 from perennial.training.metrics import prepare
 
 RESAMPLES = 500
+FEWEST_RESAMPLES = 100
+BUDGET = 150_000_000
 CHUNK_CELLS = 1_000_000
 PERCENTILES = (2.5, 97.5)
 
@@ -27,25 +29,30 @@ def intervals(task: Task, answers: Answers, seed: int) -> dict[str, Metric]:
     values = {name: float(metric(whole)[0]) for name, metric in prepared.items()}
     defined = [name for name, value in values.items() if np.isfinite(value)]
     drawn: dict[str, list[Floats]] = {name: [] for name in defined}
-    for weights in resamples(answers.rows, seed):
+    for weights in resamples(answers.rows, seed, resample_count(answers)):
         for name in defined:
             drawn[name].append(prepared[name](weights))
     return {name: _metric(values[name], np.concatenate(drawn[name])) for name in defined}
 
 
-def resamples(rows: int, seed: int) -> Iterator[Floats]:
-    """How often each row is drawn in each resample: ``RESAMPLES`` rows of weights in all, in chunks [chunk, rows]."""
+def resample_count(answers: Answers) -> int:
+    """``RESAMPLES``, or fewer for very many rows or classes, so that the work stays bounded."""
+    return min(RESAMPLES, max(FEWEST_RESAMPLES, BUDGET // (answers.rows * max(answers.classes, 1))))
+
+
+def resamples(rows: int, seed: int, count: int = RESAMPLES) -> Iterator[Floats]:
+    """How often each row is drawn in each of ``count`` resamples, in chunks [chunk, rows]."""
     generator = np.random.default_rng(seed)
-    size = max(1, min(RESAMPLES, CHUNK_CELLS // max(rows, 1)))
-    for start in range(0, RESAMPLES, size):
-        count = min(size, RESAMPLES - start)
-        draws = generator.integers(0, rows, size=(count, rows)) + np.arange(count)[:, None] * rows
-        yield np.bincount(draws.ravel(), minlength=count * rows).reshape(count, rows).astype(np.float64)
+    size = max(1, CHUNK_CELLS // max(rows, 1))
+    for start in range(0, count, size):
+        chunk = min(size, count - start)
+        draws = generator.integers(0, rows, size=(chunk, rows)) + np.arange(chunk)[:, None] * rows
+        yield np.bincount(draws.ravel(), minlength=chunk * rows).reshape(chunk, rows).astype(np.float64)
 
 
 def _metric(value: float, drawn: Floats) -> Metric:
     finite = drawn[np.isfinite(drawn)]
-    if len(finite) < RESAMPLES / 2:
+    if len(finite) < len(drawn) / 2:
         return Metric(value=value)
     low, high = np.percentile(finite, PERCENTILES)
     return Metric(value=value, low=float(low), high=float(high))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perennial.training.answers import Answers, Floats, Weighted, divide, share
+from perennial.training.answers import Answers, Floats, Ints, Weighted, divide, share
 
 
 @dataclass(frozen=True)
@@ -23,11 +23,15 @@ def counted(rule: Callable[[Counts], Floats]) -> Callable[[Answers], Weighted]:
     """A metric that needs no more than the counts per class."""
 
     def prepared(answers: Answers) -> Weighted:
-        identity = np.eye(answers.classes)
-        true = identity[answers.truth.astype(np.int64)]
-        predicted = identity[answers.labels]
-        hits = true * predicted
-        return lambda weights: rule(Counts(weights @ true, weights @ predicted, weights @ hits))
+        true, predicted = answers.truth.astype(np.int64), answers.labels
+        hit = np.flatnonzero(true == predicted)
+
+        def count(places: Ints, weights: Floats) -> Floats:
+            return np.array([np.bincount(places, weights=row, minlength=answers.classes) for row in weights])
+
+        return lambda weights: rule(
+            Counts(count(true, weights), count(predicted, weights), count(true[hit], weights[:, hit]))
+        )
 
     return prepared
 
