@@ -21,7 +21,7 @@ class Context:
 
 def main(plan: dict[str, Any]) -> None:
     sys.path[:0] = plan["path"]
-    sys.stdout = Path(os.devnull).open("w")
+    sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the process lives
     handler = import_module(plan["module"]).handler
     answer = handler(plan["event"], Context)
     answered = time.monotonic()
