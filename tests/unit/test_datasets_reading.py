@@ -10,7 +10,8 @@ import pyarrow as pa
 import pytest
 
 from perennial.datasets import reading
-from perennial.datasets.reading import read_file, read_header, read_local
+from perennial.datasets.reading import read_file, read_header
+from perennial.datasets.unpack import read_local
 from perennial.errors import DataError
 from tests.support.datasets import parquet_bytes
 
@@ -97,3 +98,8 @@ def test_another_separator_is_recognised(separator: str) -> None:
     line = separator.join(["age", "name, first", "ill"])
     assert read_header("day.csv", f"{line}\n{line}\n".encode()).separator == separator
     assert read_header("day.csv", b"age,a;b,ill\n1,2,3\n").separator is None
+
+
+def test_a_very_long_cell_is_read() -> None:
+    long = "x" * 300_000
+    assert read_file("day.csv", f"a,b\n{long},1\n".encode()).columns["a"].to_pylist() == [long]

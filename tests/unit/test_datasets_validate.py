@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -14,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.datasets.arrow import arrow_schema, encode
-from perennial.datasets.cells import MISSING_MARKS
 from perennial.datasets.reading import read_file, read_header
+from perennial.datasets.text import MISSING_MARKS
 from perennial.datasets.validate import check_header, common_reasons, quarantine_lines, validate
 from perennial.errors import DataError, InvalidRecord
 from perennial.records import RecordSchema
@@ -196,11 +198,35 @@ def test_parquet_types_become_labels_moments_and_missing_values() -> None:
     assert np.isnan(matrix[0, 6]) and matrix[1, 6] == 2.5
 
 
-def test_a_nested_column_is_named_and_a_null_one_is_missing_throughout() -> None:
+def test_a_null_column_is_missing_throughout_and_one_without_single_values_is_named() -> None:
     columns = {"age": [1], "score": pa.nulls(1), "colour": ["red"], "town": ["Rome"], "ill": ["no"]}
     assert validate(read_file("a", parquet_bytes(columns)), make_spec()).table.column("score").null_count == 1
-    with pytest.raises(DataError, match=r"a, column 'age': is nested \(list"):
-        validate(read_file("a", parquet_bytes({**columns, "age": [[1]]})), make_spec())
+    for value in ([1], {"x": 1}, b"\xff"):
+        with pytest.raises(DataError, match="a, column 'age': holds no single values but"):
+            validate(read_file("a", parquet_bytes({**columns, "age": [value]})), make_spec())
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "means"),
+    [
+        ([1, None], pa.uint8(), ["1", None]),
+        ([1.0, float("nan")], pa.float32(), ["1", None]),
+        ([Decimal("1.00"), Decimal("2.50")], pa.decimal128(5, 2), ["1", "2.50"]),
+        ([True, False], pa.bool_(), ["true", "false"]),
+        (["a ", ""], pa.string_view(), ["a", None]),
+        (["a", "b"], pa.dictionary(pa.int8(), pa.large_string()), ["a", "b"]),
+        ([date(2026, 11, 21), None], pa.date32(), ["2026-11-21", None]),
+        ([time(8, 30), None], pa.time64("us"), ["08:30:00", None]),
+        ([timedelta(hours=1), None], pa.duration("s"), ["1:00:00", None]),
+        ([None, None], pa.null(), [None, None]),
+    ],
+)
+def test_every_flat_type_has_labels(values: list[Any], kind: pa.DataType, means: list[str | None]) -> None:
+    labels = sorted({one for one in means if one is not None} | {"other"})
+    spec = make_spec(features={"c": {"type": "category", "values": labels, "missing": True}})
+    data = parquet_bytes({"c": pa.array(values, kind), "ill": ["yes", "no"]})
+    checked = validate(read_file("a", data), spec)
+    assert checked.table.column("c").to_pylist() == means
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from perennial.datasets.cells import is_missing_mark
 from perennial.datasets.draft import draft_spec
 from perennial.datasets.reading import read_file
+from perennial.datasets.text import is_missing_mark
 from perennial.datasets.validate import validate
 from perennial.datasets.yaml_text import comment, flow_list, number, text
 from perennial.spec import CategoryFeature, label

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from perennial.datasets.text import MISSING_MARKS, is_missing_mark, text_of
 from perennial.records import EPOCH, MAX_DATE_TEXT, MAX_TEXT, parse_date
 from perennial.spec import CategoryFeature, Feature, NumberFeature, label
 
-MISSING_MARKS = frozenset({"", "?", "na", "n/a", "nan", "null", "none", "#n/a", "<na>"})
 MICROSECOND = timedelta(microseconds=1)
 _NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|inf|infinity|nan)$"
 
@@ -42,23 +42,6 @@ class Checked:
     values: pa.Array
     reason: NDArray[np.int8]
     reasons: tuple[str, ...]
-
-
-def is_missing_mark(text: str) -> bool:
-    """Whether trimmed text is one of the usual ways to write "no value"."""
-    return text.lower() in MISSING_MARKS
-
-
-def text_of(column: pa.Array) -> pa.Array:
-    """Any flat column as trimmed text; a number as its label, a moment as ISO 8601 in UTC. Null stays null."""
-    kind = column.type
-    if pa.types.is_timestamp(kind) and kind.tz is not None:
-        column = column.cast(pa.int64()).cast(pa.timestamp(kind.unit))
-    elif pa.types.is_boolean(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        encoded = column.dictionary_encode()
-        labels = [value if value is None else label(value) for value in encoded.dictionary.to_pylist()]
-        column = pa.array(labels, pa.string()).take(encoded.indices)
-    return pc.utf8_trim_whitespace(column.cast(pa.string()))
 
 
 def check_feature(column: pa.Array, feature: Feature) -> Checked:

@@ -13,8 +13,9 @@ from perennial.datasets.cells import check_time
 from perennial.datasets.draft_text import Plan, render
 from perennial.datasets.leaks import suspects
 from perennial.datasets.profile import Profile, profile
-from perennial.datasets.reading import RawFile, read_file, read_header, read_local
+from perennial.datasets.reading import RawFile, read_file, read_header
 from perennial.datasets.target import TargetProfile, profile_target
+from perennial.datasets.unpack import read_local
 from perennial.datasets.validate import missing_column
 from perennial.errors import DataError, SpecError
 from perennial.spec import NAME

@@ -22,8 +22,8 @@ CANDIDATES: dict[Task, str] = {
     search: {learning_rate: [0.05, 0.1], max_leaf_nodes: [15, 31]}
   xgboost:
     estimator: xgboost.XGBClassifier
-    params: {n_estimators: 200, learning_rate: 0.1}
-    search: {max_depth: [3, 5]}
+    params: {n_estimators: 400, learning_rate: 0.05, subsample: 0.8, colsample_bytree: 0.5}
+    search: {max_depth: [3, 6]}
 """,
     "regression": """\
   ridge:
@@ -34,7 +34,7 @@ CANDIDATES: dict[Task, str] = {
     search: {learning_rate: [0.05, 0.1], max_leaf_nodes: [15, 31]}
   xgboost:
     estimator: xgboost.XGBRegressor
-    params: {n_estimators: 200, learning_rate: 0.1}
+    params: {n_estimators: 400, learning_rate: 0.05, subsample: 0.8, colsample_bytree: 0.5}
     search: {max_depth: [3, 6]}
 """,
 }

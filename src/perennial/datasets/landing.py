@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial import keys
-from perennial.datasets.reading import read_header, read_local
+from perennial.datasets.reading import read_header
+from perennial.datasets.unpack import read_local
 from perennial.datasets.validate import check_header
 from perennial.errors import AlreadyExistsError, DataError
 from perennial.spec import ModelSpec, canonical

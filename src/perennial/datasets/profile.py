@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from perennial.datasets.cells import check_feature, check_number, is_missing_mark, text_of
+from perennial.datasets.cells import check_feature, check_number
 from perennial.datasets.classes import class_order
 from perennial.datasets.ranges import FEW, judge_range, often
+from perennial.datasets.text import holds_single_values, is_missing_mark, text_of
 from perennial.records import MAX_TEXT
 from perennial.spec import CategoryFeature, DateFeature, Feature, NumberFeature, label
 
@@ -47,7 +48,7 @@ class Profile:
 
 def profile(name: str, column: pa.Array, order: NDArray[np.intp] | None = None) -> Profile:
     """Judge one column (raw, as read) of at least one row; ``order`` holds the places of the rows by time."""
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if not holds_single_values(column):
         return Profile(name, None, f"holds no single values ({column.type})", doubtful=True)
     text = text_of(column)
     counts = present_counts(text)

@@ -7,13 +7,10 @@ guess that is wrong once would be wrong silently. Every CSV cell stays text unti
 from __future__ import annotations
 
 import csv
-import gzip
 import io
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -21,9 +18,9 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from perennial.datasets.unpack import csv_text, is_parquet, unpacked
 from perennial.errors import DataError
 
-MAX_BYTES = 2_000_000_000
 BLOCK_BYTES = 1 << 24
 SEPARATORS = {";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
 
@@ -59,30 +56,19 @@ class RawFile:
     malformed: tuple[Malformed, ...] = ()
 
 
-def read_local(path: Path) -> bytes:
-    """Read a file of this machine. Raises DataError when it is missing, a folder, unreadable or too large."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise DataError(f"is larger than {MAX_BYTES:,} bytes.", file=str(path), remedy="Split it into several.")
-        return path.read_bytes()
-    except OSError as error:
-        reason = (error.strerror or "unreadable").lower()
-        raise DataError(f"cannot be read ({reason}).", file=str(path), remedy="Check the path.") from error
-
-
 def read_header(name: str, data: bytes) -> Header:
     """Names of the columns, without reading the rows.
 
     Raises:
         DataError: the file is empty, not UTF-8, not CSV or Parquet, has no rows, or repeats a column name.
     """
-    data = _unpacked(name, data)
-    if _is_parquet(data):
+    data = unpacked(name, data)
+    if is_parquet(data):
         file = _parquet(name, data)
         header = Header(tuple(column.strip() for column in file.schema_arrow.names))
         has_rows = file.metadata.num_rows > 0
     else:
-        header, has_rows = _csv_header(name, _text(name, data))
+        header, has_rows = _csv_header(name, csv_text(name, data))
     repeated = [column for column, times in Counter(header.names).items() if times > 1 and column]
     if repeated:
         raise DataError("appears more than once.", file=name, column=repeated[0], remedy="Rename or drop the copies.")
@@ -94,58 +80,18 @@ def read_header(name: str, data: bytes) -> Header:
 def read_file(name: str, data: bytes) -> RawFile:
     """Read all columns. Raises DataError as :func:`read_header` does, or when the rows cannot be told apart."""
     header = read_header(name, data)
-    data = _unpacked(name, data)
-    if _is_parquet(data):
+    data = unpacked(name, data)
+    if is_parquet(data):
         return _read_parquet(name, data, header)
-    return _read_csv(name, _text(name, data), header)
-
-
-def _unpacked(name: str, data: bytes) -> bytes:
-    """The file behind any gzip. An empty file or a zip archive ends here."""
-    if data[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(data)) as stream:
-                data = stream.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError("is damaged gzip.", file=name, remedy="Compress or transfer it again.") from error
-        if len(data) > MAX_BYTES:
-            raise DataError(f"unpacks to over {MAX_BYTES:,} bytes.", file=name, remedy="Split it into several.")
-    if not data.strip():
-        raise DataError("is empty.", file=name, remedy="Give a CSV with a header and rows, or a Parquet file.")
-    if data[:4] == b"PK\x03\x04":
-        raise DataError("is a zip archive or an Excel workbook.", file=name, remedy="Save it as CSV in UTF-8.")
-    return data
-
-
-def _is_parquet(data: bytes) -> bool:
-    return data[:4] == b"PAR1"
-
-
-def _text(name: str, data: bytes) -> bytes:
-    """CSV bytes proven to be UTF-8, without byte-order mark and leading blank lines."""
-    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise DataError("is UTF-16 text.", file=name, remedy="Save it as UTF-8.")
-    data = data.removeprefix(b"\xef\xbb\xbf")
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"is not UTF-8 text (byte 0x{data[error.start]:02x} on line {line}).",
-            file=name,
-            remedy="Save it as UTF-8, for example with `iconv -f WINDOWS-1252 -t UTF-8`.",
-        ) from error
-    if b"\x00" in data:
-        raise DataError("holds NUL bytes: it is no text file.", file=name, remedy="Give CSV or Parquet.")
-    return data.lstrip(b"\r\n")
+    return _read_csv(name, csv_text(name, data), header)
 
 
 def _csv_header(name: str, data: bytes) -> tuple[Header, bool]:
     """The header, and whether a row follows it."""
-    records = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""))
+    lines = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
     try:
-        fields = next(records)
-        has_rows = any(records)
+        fields = next(csv.reader(lines))
+        has_rows = any(line.strip() for line in lines)
     except csv.Error as error:
         raise DataError(
             f"cannot be read as CSV ({error}).", file=name, remedy="Check its quotes near the start."
@@ -222,5 +168,8 @@ def _read_parquet(name: str, data: bytes, header: Header) -> RawFile:
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """One array of plain values, whatever way the file encodes them."""
     array = column.combine_chunks()
+    if isinstance(array, pa.ExtensionArray):
+        array = array.storage
     return array.dictionary_decode() if pa.types.is_dictionary(array.type) else array

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from perennial.datasets.cells import check_number, text_of
+from perennial.datasets.cells import check_number
 from perennial.datasets.classes import class_order
 from perennial.datasets.profile import present_counts
+from perennial.datasets.text import holds_single_values, text_of
 from perennial.errors import DataError
 from perennial.spec import NumberFeature, Task, label
 
@@ -47,7 +48,7 @@ def profile_target(file: str, name: str, column: pa.Array) -> TargetProfile:
     Raises:
         DataError: it holds no value, one value only, or too many texts to be classes.
     """
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if not holds_single_values(column):
         raise DataError(f"holds no single values ({column.type}).", file=file, column=name, remedy="Name another.")
     text = text_of(column)
     counts = present_counts(text)

@@ -15,8 +15,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from perennial.datasets.arrow import arrow_schema
-from perennial.datasets.cells import Checked, check_feature, check_id, check_label, check_number, check_time, text_of
+from perennial.datasets.cells import Checked, check_feature, check_id, check_label, check_number, check_time
 from perennial.datasets.reading import SEPARATORS, Header, RawFile
+from perennial.datasets.text import holds_single_values, text_of
 from perennial.errors import DataError
 from perennial.spec import ModelSpec, NumberFeature, canonical
 
@@ -119,8 +120,13 @@ def common_reasons(refused: tuple[Refusal, ...]) -> str:
 def _check(raw: RawFile, name: str, column: str, spec: ModelSpec) -> Checked:
     """One column of a spec, in the role it plays there; a row without a time has no place in a chronology."""
     cells = raw.columns[name]
-    if pa.types.is_nested(cells.type) or pa.types.is_null(cells.type):
-        cells = _flattened(raw.name, column, cells)
+    if not holds_single_values(cells):
+        raise DataError(
+            f"holds no single values but {cells.type}.",
+            file=raw.name,
+            column=column,
+            remedy="Flatten it into columns of numbers, texts or dates.",
+        )
     if column in spec.features:
         feature = spec.features[column]
         return check_feature(cells, feature.model_copy(update={"missing": False}) if column == spec.time else feature)
@@ -129,15 +135,6 @@ def _check(raw: RawFile, name: str, column: str, spec: ModelSpec) -> Checked:
             return check_number(cells, NumberFeature(type="number"))
         return check_label(cells, spec.target.classes)
     return check_id(cells) if column == spec.id else check_time(cells)
-
-
-def _flattened(file: str, column: str, cells: pa.Array) -> pa.Array:
-    """A column that is null throughout, as text; a nested one is refused."""
-    if pa.types.is_null(cells.type):
-        return cells.cast(pa.string())
-    raise DataError(
-        f"is nested ({cells.type}).", file=file, column=column, remedy="Flatten it into columns of single values."
-    )
 
 
 def _refused(raw: RawFile, places: NDArray[np.intp], why: list[tuple[str, str]]) -> tuple[Refusal, ...]:
@@ -157,7 +154,7 @@ def _refused(raw: RawFile, places: NDArray[np.intp], why: list[tuple[str, str]])
 
 def text_or_none(column: pa.Array) -> list[str | None]:
     """Cells as text for people; what has no text form of its own is shown by its Python value."""
-    if pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+    if not holds_single_values(column):
         return [None if value is None else str(value)[:200] for value in column.to_pylist()]
     return list((column if pa.types.is_string(column.type) else text_of(column)).to_pylist())
 
