@@ -1,0 +1,3 @@
+from tests.support.stack import stack, store
+
+__all__ = ["stack", "store"]
