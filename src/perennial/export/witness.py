@@ -18,6 +18,7 @@ from perennial.export.folding import LT, MEMBER, NEQ, Forest
 from perennial.export.trees import Arithmetic, Bools, Ints
 from perennial.records import Column
 
+ROUNDS = 8
 MAX_NODES = 20_000
 MAX_CODES = 64
 
@@ -30,19 +31,26 @@ def split_rows(
     limit: int,
     rng: np.random.Generator,
 ) -> Matrix:
-    """At most ``limit`` rows that sit on either side of the splits of a forest, or of a sample of them."""
+    """At most ``limit`` rows that sit on either side of the splits of a forest, or of a sample of them.
+
+    Each split is visited by up to ``ROUNDS`` different rows, each led on to some leaf below it, because
+    what follows may agree on both sides for one row and differ for another.
+    """
     forest = _sampled(forest)
-    witnesses = _witnesses(forest, columns, base[rng.integers(len(base), size=len(forest.roots))], fills)
+    inner = np.flatnonzero(forest.true >= 0)
     rows = [np.zeros((0, len(columns)))]
-    for node in rng.permutation(np.flatnonzero(forest.true >= 0)).tolist():
-        column = _source(forest, node)
-        values = _around(forest, node, columns[column], fills.get(column, 0.0))
-        if limit < len(values):
-            break
-        limit -= len(values)
-        varied = np.repeat(witnesses[node : node + 1], len(values), axis=0)
-        varied[:, column] = values
-        rows.append(varied)
+    for _ in range(ROUNDS):
+        witnesses = _witnesses(forest, columns, base[rng.integers(len(base), size=len(forest.roots))], fills)
+        leaves = _leaves_below(forest, rng)
+        for node in rng.permutation(inner).tolist():
+            column = _source(forest, node)
+            values = _around(forest, node, columns[column], fills.get(column, 0.0))
+            if limit < len(values):
+                return np.concatenate(rows)
+            limit -= len(values)
+            varied = np.repeat(witnesses[leaves[node], None], len(values), axis=0)
+            varied[:, column] = values
+            rows.append(varied)
     return np.concatenate(rows)
 
 
@@ -92,6 +100,15 @@ def _sampled(forest: Forest) -> Forest:
         set_index=forest.set_index[nodes], roots=starts,
         target=None if forest.target is None else forest.target[kept],
     )  # fmt: skip
+
+
+def _leaves_below(forest: Forest, rng: np.random.Generator) -> Ints:
+    """For each node, one of the leaves below it."""
+    found = np.arange(len(forest.true))
+    while len(inner := np.flatnonzero(forest.true[found] >= 0)):
+        node = found[inner]
+        found[inner] = np.where(rng.random(len(node)) < 0.5, forest.true[node], forest.false[node])
+    return found
 
 
 def _witnesses(forest: Forest, columns: Sequence[Column], bases: Matrix, fills: Mapping[int, float]) -> Matrix:
