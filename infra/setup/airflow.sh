@@ -1,16 +1,43 @@
 #!/bin/sh
-# Airflow with its pages, for trying the DAGs by hand: everything under .local/airflow, bound to 127.0.0.1.
+# Airflow with its pages, for trying the DAGs by hand on the stack of `make up`: everything under .local/airflow,
+# bound to 127.0.0.1. Its own `standalone` command would also serve logs to the whole network.
+#   make airflow PORT=8080 PERENNIAL_SPECS=my/model.yaml
 set -eu
 cd "$(dirname "$0")/../.."
 environment=$(.venv/bin/perennial env)
 eval "$environment"
+port=${PORT:-8080}
+export PERENNIAL_PYTHON="$PWD/.venv/bin/python"
+export PERENNIAL_SPECS="${PERENNIAL_SPECS:-$PWD/examples}"
 export AIRFLOW_HOME="$PWD/.local/airflow"
 export AIRFLOW__CORE__DAGS_FOLDER="$PWD/airflow/dags"
 export AIRFLOW__CORE__LOAD_EXAMPLES=False
-export AIRFLOW__API__HOST=127.0.0.1
-export AIRFLOW__API__PORT="${PORT:-8080}"
-export AIRFLOW__API__BASE_URL="http://127.0.0.1:${PORT:-8080}"
-export AIRFLOW__CORE__EXECUTION_API_SERVER_URL="http://127.0.0.1:${PORT:-8080}/execution/"
+export AIRFLOW__CORE__PARALLELISM=4
+export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True
+export AIRFLOW__CORE__EXECUTION_API_SERVER_URL="http://127.0.0.1:$port/execution/"
+export AIRFLOW__API__BASE_URL="http://127.0.0.1:$port"
 export PATH="$PWD/.local/envs/airflow/bin:$PATH"
-echo "Airflow: http://127.0.0.1:${PORT:-8080} (its password is in .local/airflow)"
-exec airflow standalone
+
+mkdir -p "$AIRFLOW_HOME"
+echo "Preparing Airflow's database ..."
+airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
+running=""
+end() {
+    trap - EXIT INT TERM HUP
+    # shellcheck disable=SC2086 - one word for each process
+    kill $running 2>/dev/null || true
+    wait
+    echo "Ended."
+    exit 0
+}
+trap end EXIT INT TERM HUP
+start() {
+    airflow "$@" >"$AIRFLOW_HOME/$1.log" 2>&1 &
+    running="$running $!"
+}
+start api-server --host 127.0.0.1 --port "$port" --workers 1
+start dag-processor
+start scheduler --skip-serve-logs
+start triggerer --skip-serve-logs
+echo "Airflow: http://127.0.0.1:$port in about half a minute; its logs are in .local/airflow. Ctrl-C ends it."
+wait

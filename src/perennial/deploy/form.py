@@ -52,11 +52,16 @@ def node_path(root: Path = ROOT) -> str:
 
 
 def _npm(root: Path, *arguments: str) -> None:
-    done = subprocess.run(  # noqa: S603
-        ["npm", *arguments, "--no-update-notifier"],  # noqa: S607 - found on the PATH chosen here
-        cwd=root / "frontend", env=os.environ | {"PATH": node_path(root)}, capture_output=True, text=True,
-        timeout=NPM_SECONDS, check=False,
-    )  # fmt: skip
+    path = node_path(root)
+    npm = shutil.which("npm", path=path) or "npm"
+    try:
+        done = subprocess.run(  # noqa: S603
+            [npm, *arguments, "--no-update-notifier"],
+            cwd=root / "frontend", env=os.environ | {"PATH": path}, stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=NPM_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as error:
+        raise DeployError(f"frontend: npm {arguments[0]} took longer than {NPM_SECONDS:.0f} s.") from error
     if done.returncode != 0:
         reason = " ".join((done.stdout + done.stderr).split())[-400:]
         raise DeployError(f"frontend: npm {' '.join(arguments)} failed: {reason}")
