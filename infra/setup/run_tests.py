@@ -1,6 +1,7 @@
-"""Run all suites in order and end with one line that counts them: ``run_tests.py [pytest options]``.
+"""Run all suites and end with one line that counts them: ``run_tests.py [pytest options]``.
 
-The DAG tests run in Airflow's own environment, everything else in the main one.
+Two lanes run at once, which two cores allow; the first is shown when it is done. The DAG tests run in Airflow's own
+environment, everything else in the main one.
 """
 
 from __future__ import annotations
@@ -10,35 +11,64 @@ import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / ".local/test-reports"
-RUNS = (
-    ("unit, contract", ".venv", ("unit", "contract")),
-    ("dags", ".local/envs/airflow", ("dags",)),
-    ("infra, integration, web, e2e", ".venv", ("infra", "integration", "web", "e2e")),
-)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pytest process: an environment and the suites it runs, in order."""
+
+    environment: str
+    suites: tuple[str, ...]
+
+    @property
+    def report(self) -> Path:
+        return REPORTS / f"{self.suites[0]}.xml"
+
+    def start(self, options: list[str], output: IO[str] | None) -> subprocess.Popen[str]:
+        self.report.unlink(missing_ok=True)
+        python = ROOT / self.environment / "bin/python"
+        folders = [f"tests/{suite}" for suite in self.suites]
+        command = [str(python), "-m", "pytest", *folders, f"--junitxml={self.report}", *options]
+        return subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, text=True
+        )
+
+
+QUIET = (Run(".venv", ("unit", "contract")), Run(".local/envs/airflow", ("dags",)))
+SHOWN = Run(".venv", ("infra", "integration", "web", "e2e"))
 
 
 def main(options: list[str]) -> int:
-    started, total, failed = time.monotonic(), Counter[str](), False
+    started = time.monotonic()
     REPORTS.mkdir(parents=True, exist_ok=True)
-    for title, environment, suites in RUNS:
-        folders = [f"tests/{suite}" for suite in suites if any((ROOT / "tests" / suite).glob("test_*.py"))]
-        if not folders:
-            sys.stdout.write(f"{title}: no tests\n")
-            failed = True
-            continue
-        report = REPORTS / f"{suites[0]}.xml"
-        report.unlink(missing_ok=True)
-        command = [str(ROOT / environment / "bin/python"), "-m", "pytest", *folders, f"--junitxml={report}", *options]
-        failed |= subprocess.run(command, check=False, cwd=ROOT).returncode != 0
-        total += counts(report)
+    shown = SHOWN.start(options, None)
+    running = [shown]
+    codes = []
+    try:
+        for run in QUIET:
+            with (REPORTS / f"{run.suites[0]}.log").open("w+") as log:
+                process = run.start(options, log)
+                running.append(process)
+                codes.append(process.wait())
+        codes.append(shown.wait())
+    finally:
+        for process in running:
+            if process.poll() is None:
+                process.terminate()
+                process.wait()
+    for run in QUIET:
+        sys.stdout.write((REPORTS / f"{run.suites[0]}.log").read_text())
+    total = sum((counts(run.report) for run in (*QUIET, SHOWN)), Counter[str]())
     parts = [f"{total[name]} {name}" for name in ("failed", "errors", "passed", "skipped") if total[name]]
     line = f" all suites: {', '.join(parts)} in {time.monotonic() - started:.0f} s "
     sys.stdout.write(line.center(100, "=") + "\n")
-    return 1 if failed else 0
+    return 1 if any(codes) else 0
 
 
 def counts(report: Path) -> Counter[str]:
@@ -47,10 +77,9 @@ def counts(report: Path) -> Counter[str]:
         return Counter(errors=1)
     found = Counter[str]()
     for suite in ElementTree.parse(report).getroot().iter("testsuite"):
-        tests, failures, errors, skipped = (
-            int(suite.get(key, 0)) for key in ("tests", "failures", "errors", "skipped")
-        )
-        found += Counter(passed=tests - failures - errors - skipped, failed=failures, errors=errors, skipped=skipped)
+        failed, errors, skipped = (int(suite.get(key, 0)) for key in ("failures", "errors", "skipped"))
+        passed = int(suite.get("tests", 0)) - failed - errors - skipped
+        found += Counter(passed=passed, failed=failed, errors=errors, skipped=skipped)
     return found
 
 
