@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,7 +69,7 @@ def make(name: str, environment: Environment) -> None:
     """Make one environment, unless it is there."""
     folder = ROOT / environment.folder
     locks = [LOCKS / lock for lock in environment.locks]
-    made_from = digest([*locks, LOCKS / "build.txt", ROOT / "pyproject.toml"] if environment.project else locks)
+    made_from = digest([*locks, LOCKS / "build.txt"], project_tables()) if environment.project else digest(locks)
     if stamped(folder, made_from):
         return
     started = time.monotonic()
@@ -150,9 +152,15 @@ def system_node() -> bool:
     return result.returncode == 0 and major.isdigit() and int(major) >= NODE_MAJOR
 
 
-def digest(files: list[Path]) -> str:
+def project_tables() -> str:
+    """What an installation of the project depends on: not the settings of tools that also stand in pyproject.toml."""
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return json.dumps([tables.get("build-system"), tables.get("project"), tables.get("tool", {}).get("hatch")])
+
+
+def digest(files: list[Path], more: str = "") -> str:
     """SHA-256 of the files and of the interpreter they are installed for."""
-    hasher = hashlib.sha256(f"{sys.version} {os.path.realpath(sys.executable)} {ROOT}".encode())
+    hasher = hashlib.sha256(f"{sys.version} {os.path.realpath(sys.executable)} {ROOT} {more}".encode())
     for file in files:
         hasher.update(file.read_bytes())
     return hasher.hexdigest()
