@@ -7,36 +7,46 @@ of them; addition is in the order of the trees, as the library's own.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from perennial.export.features import Matrix
-from perennial.export.folding import LEQ, MEMBER, Forest
+from perennial.export.folding import MEMBER, Forest
 from perennial.export.graph import INPUT, Graph
 from perennial.export.grouping import grouped_input
 from perennial.export.trees import Arithmetic, Bools, Ints
+
+LARGE = 20_000  # splits from which one operator an output loads and runs in half the time; below, one call costs less
 
 
 def emit_forest(graph: Graph, forest: Forest, start: Matrix) -> str:
     """Add the forest to the graph; returns the name of its sums [N, outputs].
 
-    ``start`` [outputs] is what each sum starts from. float32 where the forest's arithmetic is, else float64.
+    ``start`` [outputs] is what each sum starts from, where a tree adds to one output only. The sums
+    are float32 where the forest's arithmetic is, else float64.
     """
     value = grouped_input(graph, INPUT, forest.groupings)
     if forest.arithmetic is not Arithmetic.DOUBLE:
         value = graph.cast(value, "float32")
     if forest.arithmetic is Arithmetic.ROUNDED:
         value = graph.cast(value, "float64")
-    parts = [_constants(start)] if start.any() else []
-    if forest.target is None:
-        for output in range(forest.outputs):
-            targets = np.full(len(forest.roots), output)
-            parts.append(_part(forest, forest.value[:, output], targets))
-    else:
-        parts.append(_part(forest, forest.value[:, 0], forest.target))
     dtype = np.float32 if forest.arithmetic is Arithmetic.SINGLE else np.float64
+    if forest.target is None:
+        return _shared(graph, value, forest, dtype)
+    parts = [_constants(start, forest.comparison)] if start.any() else []
+    parts.append(_part(forest, forest.value[:, 0], forest.target))
     return _operator(graph, value, parts, forest.outputs, dtype)
+
+
+def _shared(graph: Graph, value: str, forest: Forest, dtype: type) -> str:
+    """Trees whose leaves add to all outputs, once for each output: in one operator, or in one each where large."""
+    targets = [np.full(len(forest.roots), output) for output in range(forest.outputs)]
+    parts = [_part(forest, forest.value[:, output], target) for output, target in enumerate(targets)]
+    if sum(len(part.column) for part in parts) < LARGE:
+        return _operator(graph, value, parts, forest.outputs, dtype)
+    alone = [replace(part, leaf_target=np.zeros_like(part.leaf_target)) for part in parts]
+    return graph.op("Concat", *(_operator(graph, value, [part], 1, dtype) for part in alone), axis=1)
 
 
 @dataclass(frozen=True)
@@ -57,12 +67,12 @@ class _Part:
     members: Matrix
 
 
-def _constants(start: Matrix) -> _Part:
+def _constants(start: Matrix, mode: int) -> _Part:
     """One tree without a split for each output: the start of its sum."""
     count = len(start)
     index, zeros, leaf = np.arange(count), np.zeros(count, dtype=np.int64), np.ones(count, dtype=bool)
     return _Part(
-        index, zeros, np.full(count, LEQ), np.zeros(count), zeros, index, leaf, index, leaf, index, start, np.zeros(0)
+        index, zeros, np.full(count, mode), np.zeros(count), zeros, index, leaf, index, leaf, index, start, np.zeros(0)
     )
 
 
@@ -79,7 +89,7 @@ def _part(forest: Forest, weight: Matrix, targets: Ints) -> _Part:
     return _Part(
         roots=roots,
         column=np.concatenate([forest.column[inner], pad]),
-        mode=np.concatenate([forest.mode[inner].astype(np.int64), pad + LEQ]),
+        mode=np.concatenate([forest.mode[inner].astype(np.int64), pad + forest.comparison]),
         split=np.concatenate([forest.split[inner], pad.astype(np.float64)]),
         missing_true=np.concatenate([forest.missing_true[inner].astype(np.int64), pad]),
         true=np.concatenate([place[true[inner]], hung]),

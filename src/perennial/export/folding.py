@@ -17,7 +17,7 @@ from perennial.export.features import FLOAT32_MAX, Code, Feature, Indicator, Mat
 from perennial.export.trees import Arithmetic, Bools, Ints, Trees
 from perennial.records import Column
 
-LEQ, LT, EQ, NEQ, MEMBER = 0, 1, 4, 5, 6  # ai.onnx.ml 5 TreeEnsemble, nodes_modes
+LEQ, LT, NEQ, MEMBER = 0, 1, 5, 6  # ai.onnx.ml 5 TreeEnsemble, nodes_modes
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,11 @@ class Forest:
     groupings: tuple[Code, ...]
     width: int
     arithmetic: Arithmetic
+
+    @property
+    def comparison(self) -> int:
+        """The mode of a split on a number, and of one that does not matter: ensembles of one mode run faster."""
+        return LT if self.arithmetic is Arithmetic.SINGLE else LEQ
 
     @property
     def outputs(self) -> int:
