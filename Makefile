@@ -8,6 +8,8 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 SETUP := sh infra/setup/setup.sh
 MAIN := .venv/bin
 
+SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
+
 .PHONY: help setup demo test lint format build site up down deploy airflow bench browser lock clean
 
 help: ## List every target
@@ -22,7 +24,7 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 
 test: lint browser ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam node
-	@$(MAIN)/python infra/setup/run_tests.py $(PYTEST)
+	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
 
 lint: ## Check style, types and who imports whom
 	@$(SETUP) environments.py main

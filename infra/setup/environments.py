@@ -37,7 +37,7 @@ class Environment:
 
 ENVIRONMENTS = {
     "main": Environment(".venv", ("dev.txt",), project=True),
-    "airflow": Environment(".local/envs/airflow", ("airflow.txt", "dags-test.txt"), project=True),
+    "airflow": Environment(".local/envs/airflow", ("airflow.txt",), project=True),
     "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),

@@ -27,7 +27,6 @@ LOCKS = (
     ("score", ("pyproject.toml", "--extra", "score"), "dev"),
     ("monitor", ("pyproject.toml", "--extra", "monitor"), None),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
-    ("dags-test", ("requirements/dags-test.in",), "airflow"),
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),
     ("node", ("requirements/node.in",), None),

@@ -46,7 +46,9 @@ def test_every_exit_code_is_told(text: str) -> None:
 def test_every_command_takes_json_and_has_help() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
-        result = CliRunner().invoke(app, [command.name or command.callback.__name__, "--help"], env={"COLUMNS": "200", "TERM": "dumb"})
+        result = CliRunner().invoke(
+            app, [command.name or command.callback.__name__, "--help"], env={"COLUMNS": "200", "TERM": "dumb"}
+        )
         assert result.exit_code == 0
         assert "--json" in result.output
 
