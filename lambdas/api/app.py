@@ -67,7 +67,7 @@ def create_app(
     """
     settings = settings or Settings.load()
     store = store or open_store(settings, client_timeout=STORE_TIMEOUT_SECONDS)
-    app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None)
+    app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     telemetry = telemetry or Telemetry()
     services = Services(
         cache=ModelCache(store, refresh_seconds=settings.refresh_seconds, clock=clock),
@@ -82,20 +82,8 @@ def create_app(
         app.add_api_route(path, endpoint, methods=[method])
     problems.install(app)
     if settings.allowed_origin:
-        _allow(app, settings.allowed_origin)
+        from lambdas.api import cors  # not needed behind an HTTP API
+
+        cors.allow(app, settings.allowed_origin)
     app.add_middleware(Observed, telemetry=telemetry, clock=clock, new_id=services.new_id)
     return app
-
-
-def _allow(app: FastAPI, origin: str) -> None:
-    """Let the pages of one origin call; in the cloud the HTTP API does so before a request gets here."""
-    from starlette.middleware.cors import CORSMiddleware
-
-    app.add_middleware(
-        CORSMiddleware,
-        allow_origins=[origin],
-        allow_methods=["GET", "POST"],
-        allow_headers=["content-type", "x-correlation-id"],
-        expose_headers=["x-request-id", "retry-after"],
-        max_age=600,
-    )

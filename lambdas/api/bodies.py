@@ -8,17 +8,23 @@ from lambdas.api.problems import Problem
 
 MAX_BYTES = 1_048_576
 JSON = "application/json"
+IDENTITY = b"identity"
 
 
 async def read_json(request: Request) -> bytes:
     """The body of a JSON request, at most 1 MiB once decoded.
 
     Raises:
-        Problem: 415 for any other content type or charset, 413 for a larger body.
+        Problem: 415 for any other content type, charset or an encoding such as gzip, 413 for a larger body.
     """
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
     if not _is_json(headers.get(b"content-type", b"")):
         raise Problem(415, "unsupported-media-type", f"Send the record as {JSON}, in UTF-8.", headers={"accept": JSON})
+    if headers.get(b"content-encoding", IDENTITY).strip().lower() != IDENTITY:
+        raise Problem(
+            415, "unsupported-media-type", "Send the body as it is, without content-encoding.",
+            headers={"accept-encoding": IDENTITY.decode()},
+        )  # fmt: skip
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > MAX_BYTES):
         raise _too_large()

@@ -16,7 +16,7 @@ import pytest
 
 from lambdas.api.app import ROUTES, create_app
 from lambdas.api.openapi import OPERATIONS, document
-from lambdas.api.shapes import Answer, Answers
+from lambdas.api.shapes import Answer, Answers, Problem
 from perennial.settings import Settings
 from tests.support.models import IRIS_RECORD, MEASURES, answer, build, make_spec, promote
 from tests.support.stores import Bucket, Clock
@@ -158,6 +158,14 @@ class TestCors:
     def test_no_other_may(self, origin: str) -> None:
         assert self.ask(self.SITE, "OPTIONS", origin, **PREFLIGHT).status_code == 400
         assert "access-control-allow-origin" not in self.ask(self.SITE, "POST", origin).headers
+
+    def test_a_refused_preflight_is_a_problem(self) -> None:
+        found = self.ask(self.SITE, "OPTIONS", "http://evil.example", **PREFLIGHT)
+        assert found.headers["content-type"] == "application/problem+json"
+        shape = Problem.model_validate_json(found.content)
+        assert (shape.status, shape.type) == (400, "urn:perennial:problem:cross-origin")
+        assert shape.request_id == found.headers["x-request-id"]
+        assert "evil" not in found.text and "access-control-allow-origin" not in found.headers
 
     def test_nothing_is_said_where_the_gateway_says_it(self) -> None:
         assert "access-control-allow-origin" not in self.ask(None, "POST", self.SITE).headers

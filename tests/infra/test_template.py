@@ -130,6 +130,17 @@ def test_logs_end_and_one_origin_may_call(resources: dict[str, Any]) -> None:
     assert "AllowCredentials" not in cors
 
 
+def test_the_gateway_allows_and_shows_what_the_server_does_without_one(resources: dict[str, Any]) -> None:
+    from lambdas.api import cors
+
+    (api,) = of_type(resources, "AWS::ApiGatewayV2::Api").values()
+    said = api["CorsConfiguration"]
+    assert sorted(said["AllowMethods"]) == sorted(cors.METHODS)
+    assert sorted(said["AllowHeaders"]) == sorted(cors.ALLOWED)
+    assert sorted(said["ExposeHeaders"]) == sorted(cors.EXPOSED)
+    assert {"retry-after", "x-request-id"} <= set(said["ExposeHeaders"])
+
+
 def test_nothing_costs_at_rest(resources: dict[str, Any]) -> None:
     """Storage aside: no provisioned concurrency, no snapshots, no keys, no addresses, no clusters."""
     assert {resource["Type"].rsplit("::", 1)[0] for resource in resources.values()} == {

@@ -153,6 +153,25 @@ def test_json_by_any_spelling_is_taken(call: Any, kind: str) -> None:
     assert call("POST", PREDICT, json.dumps(MIXED_RECORD), headers={"content-type": kind}).status == 200
 
 
+@pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip", "GZIP"])
+def test_an_encoded_body_is_415_naming_the_header(call: Any, encoding: str) -> None:
+    found = call("POST", PREDICT, json.dumps(MIXED_RECORD), headers={"content-encoding": encoding})
+    assert "content-encoding" in problem(found, 415, "unsupported-media-type").detail
+    assert found.headers["accept-encoding"] == "identity"
+
+
+def test_an_identity_encoding_is_none(call: Any) -> None:
+    assert call("POST", PREDICT, json.dumps(MIXED_RECORD), headers={"content-encoding": "identity"}).status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/predict/"), ("GET", "/models/"), ("GET", "/health/"),
+                                              ("POST", PREDICT + "/"), ("GET", "/models/mixed/")])  # fmt: skip
+def test_a_trailing_slash_is_no_redirect_to_a_host_the_client_names(call: Any, method: str, path: str) -> None:
+    found = call(method, path, headers={"host": "evil.example"})
+    problem(found, 404, "unknown-route")
+    assert "location" not in found.headers and "evil" not in found.body
+
+
 @pytest.mark.parametrize(
     "name", ["other", "Mixed", "..", "a" * 3000, "%00", "%E2%82%AC", "mixed%2Fregistry", "mixed%0A"]
 )

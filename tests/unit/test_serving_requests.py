@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from perennial import records
 from perennial.errors import InvalidRecord
 from perennial.records import RecordSchema
-from perennial.serving.requests import MAX_INSTANCES, BrokenJson, RequestSchema
+from perennial.serving import requests as module
+from perennial.serving.requests import MAX_INSTANCES, MAX_PROBLEMS, BrokenJson, RequestSchema
 from tests.support.models import MIXED, MIXED_RECORD, make_spec
 
 SCHEMA = RecordSchema(make_spec("mixed", "binary", MIXED))
@@ -110,6 +114,52 @@ def test_broken_json_is_told_from_a_wrong_record(data: bytes) -> None:
 def test_numbers_that_are_none_are_refused_by_field(number: str) -> None:
     data = body(MIXED_RECORD).replace(b"8.97", number.encode())
     assert refusal(data) == (("CGPA", "Input should be a finite number"),)
+
+
+class TestVeryManyProblems:
+    """A body of 1 MiB holds a hundred thousand mistakes: a hundred are told, and only those are ever written out."""
+
+    unknown = "Extra inputs are not permitted"
+
+    @pytest.fixture(autouse=True)
+    def counted(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        """No list of pydantic's problems longer than a few hundred is ever made, whatever is sent."""
+        made: list[int] = []
+
+        def problems(error: ValidationError) -> tuple[tuple[str, str], ...]:
+            made.append(error.error_count())
+            return records.problems(error)
+
+        monkeypatch.setattr(module, "problems", problems)
+        yield
+        assert len(made) <= MAX_PROBLEMS and sum(made) <= 2 * module.MAX_LISTED
+
+    def test_distinct_unknown_keys(self) -> None:
+        data = body({f"{i:x}": 1 for i in range(100_000)})
+        found = refusal(data)
+        assert len(found) == MAX_PROBLEMS
+        assert found[0][1] == "Field required" or found[0] == ("0", self.unknown)
+        assert ("0", self.unknown) in found
+
+    def test_unknown_keys_in_every_instance(self) -> None:
+        found = refusal(body({"instances": [{f"{i:x}": 1 for i in range(125)}] * 1000}))
+        assert len(found) == MAX_PROBLEMS
+        assert all(field.startswith("instances.0.") for field, _ in found)
+
+    def test_a_few_in_each_of_many_instances_are_told_in_order(self) -> None:
+        found = refusal(body({"instances": [MIXED_RECORD] * 50 + [{**MIXED_RECORD, "Age": "x"}] * 950}))
+        assert found == tuple((f"instances.{50 + i}.Age", "Input should be a valid number") for i in range(100))
+
+    def test_beside_the_instances(self) -> None:
+        found = refusal(body({"instances": [MIXED_RECORD], **{f"{i:x}": 1 for i in range(100_000)}}))
+        assert found == tuple((f"{i:x}", self.unknown) for i in range(100))
+
+    def test_before_the_instances(self) -> None:
+        found = refusal(body({**{f"{i:x}": 1 for i in range(100_000)}, "instances": [MIXED_RECORD]}))
+        assert len(found) == MAX_PROBLEMS
+
+    def test_too_many_instances_of_nothing(self) -> None:
+        assert refusal(body({"instances": [1] * 300_000}))[0][0].startswith("instances")
 
 
 class TestRepeatedKeys:

@@ -10,16 +10,21 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import from_json
 
 from perennial.errors import InvalidRecord
-from perennial.records import RecordSchema, problems
+from perennial.records import MAX_TEXT, RecordSchema, problems
 
 MAX_INSTANCES = 1000
 MAX_PROBLEMS = 100
+MAX_LISTED = 1000
 INSTANCES = "instances"
+UNKNOWN_KEY = "Extra inputs are not permitted"
+_BROKEN = "json_invalid"
 _BATCH = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[')
 
 
@@ -40,6 +45,7 @@ class RequestSchema:
 
     def __init__(self, schema: RecordSchema) -> None:
         self._record = schema.record_type
+        self._names = frozenset(field.alias or name for name, field in schema.record_type.model_fields.items())
         self._has_instances_feature = INSTANCES in schema.features
 
     def read(self, body: bytes) -> Batch:
@@ -54,6 +60,8 @@ class RequestSchema:
         try:
             record = self._record.model_validate_json(body)
         except ValidationError as error:
+            if error.error_count() > MAX_LISTED:
+                raise self._first_problems(body) from None
             if _is_batch(error, self._has_instances_feature):
                 return self._read_batch(body)
             raise _refusal(error) from error
@@ -65,11 +73,44 @@ class RequestSchema:
         try:
             batch = self._batch.model_validate_json(body)
         except ValidationError as error:
+            if error.error_count() > MAX_LISTED:
+                raise self._first_problems(body) from None
             raise _refusal(error) from error
         records: list[BaseModel] = batch.instances  # type: ignore[attr-defined]  # the type is made at run time
         if body.count(b":") != 1 + sum(len(record.model_fields_set) for record in records):
             _refuse_repeated_keys(body)
         return Batch(records, single=False)
+
+    def _first_problems(self, body: bytes) -> InvalidRecord:
+        """What to tell of a body with very many problems, at a cost that does not grow with them.
+
+        To list a hundred thousand problems takes a second, in which nobody else is answered. So the body
+        is read again without most of its unknown keys, and instance by instance, up to enough problems.
+        """
+        value = from_json(body)
+        assert isinstance(value, dict)  # all else is one problem
+        instances = value.get(INSTANCES)
+        if not isinstance(instances, list):
+            return InvalidRecord(self._problems_of(value)[:MAX_PROBLEMS])
+        found: list[tuple[str, str]] = []
+        for i, instance in enumerate(instances[:MAX_INSTANCES]):
+            for field, reason in self._problems_of(instance):
+                found.append((f"{INSTANCES}.{i}" + (f".{field}" if field != "body" else ""), reason))
+            if len(found) >= MAX_PROBLEMS:
+                break
+        beside = [(key[:MAX_TEXT], UNKNOWN_KEY) for key in islice(value, MAX_PROBLEMS + 1) if key != INSTANCES]
+        return InvalidRecord(tuple(found + beside)[:MAX_PROBLEMS])
+
+    def _problems_of(self, value: object) -> tuple[tuple[str, str], ...]:
+        """The problems of one record, of its unknown keys only the first."""
+        if isinstance(value, dict):
+            unknown = islice((key for key in value if key not in self._names), MAX_PROBLEMS)
+            value = {key: value[key] for key in (*(self._names & value.keys()), *unknown)}
+        try:
+            self._record.model_validate(value)
+        except ValidationError as error:
+            return problems(error)
+        return ()
 
     @cached_property
     def _batch(self) -> type[BaseModel]:
@@ -88,12 +129,8 @@ def _is_batch(error: ValidationError, feature: bool) -> bool:
 
 
 def _refusal(error: ValidationError) -> InvalidRecord:
-    kind = (
-        BrokenJson
-        if error.errors(include_url=False, include_input=False)[0]["type"] == "json_invalid"
-        else InvalidRecord
-    )
-    return kind(problems(error)[:MAX_PROBLEMS])
+    broken = error.error_count() == 1 and error.errors(include_url=False, include_input=False)[0]["type"] == _BROKEN
+    return (BrokenJson if broken else InvalidRecord)(problems(error)[:MAX_PROBLEMS])
 
 
 def _refuse_repeated_keys(body: bytes) -> None:
