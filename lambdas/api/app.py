@@ -18,11 +18,11 @@ from lambdas.api.telemetry import Telemetry
 from perennial.serving.catalog import Catalog
 from perennial.serving.refresh import Clock, ModelCache
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Patience, Store, open_store
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 
-STORE_TIMEOUT_SECONDS = 5.0
+PATIENCE = Patience(request=8.0, silence=2.0, retries=1, retrying=4.0)  # a silent S3 is known as such after 4 s
 ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/models/{model}/predict", predict.predict),
     ("POST", "/predict", predict.predict_only),
@@ -66,7 +66,7 @@ def create_app(
         SettingsError: no settings are given, and the environment names no bucket.
     """
     settings = settings or Settings.load()
-    store = store or open_store(settings, client_timeout=STORE_TIMEOUT_SECONDS)
+    store = store or open_store(settings, patience=PATIENCE)
     app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     telemetry = telemetry or Telemetry()
     services = Services(

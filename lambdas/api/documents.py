@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import suppress
 from typing import Any
@@ -12,6 +13,7 @@ from lambdas.api.models import schema_of
 from lambdas.api.services import services_of
 from perennial.errors import PerennialError
 from perennial.serving.catalog import Deployed
+from perennial.serving.refresh import Snapshot
 
 
 async def openapi(request: Request) -> Response:
@@ -36,7 +38,12 @@ async def _document(request: Request) -> dict[str, Any]:
     deployed: tuple[Deployed, ...] = ()
     with suppress(PerennialError):
         deployed = await services.deployed()
-    for model in deployed:
-        with suppress(PerennialError):
-            records[model.name] = schema_of(await services.snapshot(request, model.name))
+    found = await asyncio.gather(
+        *(services.snapshot(request, model.name) for model in deployed), return_exceptions=True
+    )
+    for model, snapshot in zip(deployed, found, strict=True):
+        if isinstance(snapshot, Snapshot):
+            records[model.name] = schema_of(snapshot)
+        elif not isinstance(snapshot, PerennialError):
+            raise snapshot
     return document(request.app, records)

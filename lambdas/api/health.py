@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -11,7 +12,6 @@ from fastapi import Request, Response
 
 from lambdas.api.services import Services, services_of
 from perennial.errors import PerennialError
-from perennial.serving.refresh import State
 
 
 async def health(request: Request) -> Response:
@@ -25,24 +25,26 @@ async def ready(request: Request) -> Response:
     200 where every model can answer, or is served from its last good version; 503 where one cannot, or none is there.
     """
     services = services_of(request)
-    models: list[dict[str, Any]] = []
+    complete = True
     try:
         names = [deployed.name for deployed in await services.deployed()]
-    except PerennialError:
-        return _answer("unavailable", models, 503)
-    for name in names:
-        with suppress(PerennialError):  # told by the model's state
-            await services.snapshot(request, name)
-        models.append(_describe(name, services.cache.state(name), services))
+    except PerennialError:  # what is loaded is served all the same
+        complete, names = False, [deployed.name for deployed in services.loaded()]
+    models = list(await asyncio.gather(*(_describe(request, name, services) for name in names)))
     if not models or any(model["status"] == "unavailable" for model in models):
         return _answer("unavailable", models, 503)
-    stale = any(model["status"] == "stale" for model in models)
-    return _answer("stale" if stale else "ready", models, 200)
+    ready = complete and all(model["status"] == "ready" for model in models)
+    return _answer("ready" if ready else "stale", models, 200)
 
 
-def _describe(name: str, state: State | None, services: Services) -> dict[str, Any]:
-    assert state is not None  # it was looked at just now
+async def _describe(request: Request, name: str, services: Services) -> dict[str, Any]:
+    with suppress(PerennialError):  # told by the model's state
+        await services.snapshot(request, name)
     line: dict[str, Any] = {"name": name, "status": "ready"}
+    state = services.cache.state(name)
+    if state is None:  # the first look has not come back yet
+        failure = {"reason": "store_unavailable", "since": _iso(services.clock())}
+        return line | {"status": "unavailable", "failure": failure}
     if state.snapshot is not None:
         line |= {"version": state.snapshot.entry.version, "generation": state.snapshot.entry.generation}
     if state.failure is not None:

@@ -26,6 +26,7 @@ async def list_models(request: Request) -> Response:
                     "promoted_at": model.entry.time.isoformat(),
                 }
                 for model in deployed
+                if model.entry is not None  # else its champion could never be verified: see `/ready`
             ]
         }
     )

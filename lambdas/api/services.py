@@ -1,20 +1,34 @@
-"""What the routes need, made once an app: the models, their list, the clock and the ids."""
+"""What the routes need, made once an app: the models, their list, the clock and the ids.
+
+S3 may be down, slow, or silent. A request with an answer at hand waits for it a second at most, and
+only the one request that looks; one without waits a few seconds, so that it can still say 503 before
+the function it runs in is ended. The look itself goes on, for those who ask next.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from starlette.requests import Request
 
 from lambdas.api.ids import uuid7
+from lambdas.api.looks import Looks
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
+from perennial.errors import StoreUnavailable
 from perennial.serving.catalog import Catalog, Deployed
 from perennial.serving.refresh import ModelCache, Snapshot
 
 LOOK_SECONDS = 1.0
+COLD_LOOK_SECONDS = 5.0  # a request makes two looks at most, one after the other: the list, and a model
+THREADS = 4
+MAX_UNKNOWN_LOOKS = 64
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -26,39 +40,72 @@ class Services:
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
     telemetry: Telemetry
+    _lists: Looks[tuple[Deployed, ...]] = field(default_factory=lambda: Looks(threads=1))
+    _models: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS))
+    _unknown: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_UNKNOWN_LOOKS))
 
     def new_id(self) -> str:
         return uuid7(self.clock(), self.entropy(10))
 
     async def snapshot(self, request: Request, model: str) -> Snapshot:
         """The champion that answers this whole request, noted in its trace. Raises as ``ModelCache.get``."""
-        found = self.cache.peek(model)
-        looked = found is None
-        found = found or await self._look(model)
+        before = self.cache.state(model)
+        found = self.cache.peek(model) or await self._look(model)
         trace = trace_of(request.scope)
         trace.model, trace.version, trace.generation = model, found.entry.version, found.entry.generation
         state = self.cache.state(model)
         if state is not None and state.failure is not None:
             trace.refresh = state.failure.reason
-            if looked:
+            if state is not before:
                 self.telemetry.failed(state.failure.error, trace)
         return found
 
     async def deployed(self) -> tuple[Deployed, ...]:
-        """The models this API serves. Raises as ``Catalog.models``."""
+        """The models this API serves: those of the bucket, and any that is loaded. Raises as ``Catalog.models``."""
         known = self.catalog.peek()
-        return await asyncio.to_thread(self.catalog.models) if known is None else known
+        if known is None:
+            last = self.catalog.last
+            known = await _bounded(*self._lists.start("", self.catalog.models), last)
+        loaded = self.cache.loaded()
+        if len(loaded) == len(known) == 1 and loaded[0].predictor.manifest.model == known[0].name:
+            return known
+        return _union(known, loaded)
+
+    def loaded(self) -> tuple[Deployed, ...]:
+        """The models that are loaded, where the bucket's are not known."""
+        return _union((), self.cache.loaded())
 
     async def _look(self, model: str) -> Snapshot:
-        """Look in a thread, so that other requests go on; with an answer at hand, wait for S3 a second at most."""
-        look = asyncio.get_running_loop().run_in_executor(None, self.cache.get, model)
-        last_good = self.cache.last_good(model)
-        if last_good is None:
-            return await look
-        try:
-            return await asyncio.wait_for(asyncio.shield(look), LOOK_SECONDS)
-        except TimeoutError:
-            return last_good
+        """Look at a model. Made-up names have threads of their own, and hold up no model that there is."""
+        last = self.cache.last_good(model)
+        there = last is not None or any(model == known.name for known in self.catalog.last or ())
+        looks = self._models if there else self._unknown
+        return await _bounded(*looks.start(model, lambda: self.cache.get(model)), last)
+
+
+async def _bounded(look: Future[T], new: bool, last: T | None) -> T:
+    """What a look finds, within the time that S3 is waited for; what is known already where it takes longer.
+
+    Raises:
+        StoreUnavailable: it takes longer, and nothing is known.
+    """
+    if last is not None and not new:
+        return last
+    try:
+        waiting = asyncio.shield(asyncio.wrap_future(look))
+        return await asyncio.wait_for(waiting, COLD_LOOK_SECONDS if last is None else LOOK_SECONDS)
+    except TimeoutError:
+        if last is None:
+            raise StoreUnavailable("S3 has not answered in time.", remedy="Ask again.") from None
+        return last
+
+
+def _union(known: tuple[Deployed, ...], loaded: list[Snapshot]) -> tuple[Deployed, ...]:
+    """By name; what is loaded says of a model what the list cannot."""
+    found = {snapshot.predictor.manifest.model: snapshot.champion for snapshot in loaded}
+    models = {name: Deployed(name, champion) for name, champion in found.items()}
+    models |= {model.name: model for model in known if model.champion is not None or model.name not in models}
+    return tuple(models[name] for name in sorted(models))
 
 
 def services_of(request: Request) -> Services:

@@ -129,7 +129,7 @@ class Readiness(_Shape):
     status: Literal["ready", "stale", "unavailable"]
     version: str | None = None
     generation: int | None = None
-    checked_seconds_ago: float
+    checked_seconds_ago: float | None = None
     failure: RefreshFailure | None = None
 
 

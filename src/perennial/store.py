@@ -205,16 +205,37 @@ def memory_store() -> Store:
     return Store(MemoryStore())
 
 
-def open_store(settings: Settings, *, client_timeout: float = 30.0) -> Store:
+@dataclass(frozen=True)
+class Patience:
+    """How long S3 is waited for, in seconds.
+
+    ``request`` bounds one attempt of a request to its last byte, ``silence`` the time in which none arrives.
+    Another attempt is made up to ``retries`` times, as long as ``retrying`` has not gone by.
+    """
+
+    request: float = 30.0
+    silence: float = 30.0
+    retries: int = 3
+    retrying: float = 20.0
+
+
+def open_store(settings: Settings, *, client_timeout: float = 30.0, patience: Patience | None = None) -> Store:
     """The bucket of ``settings``, at its endpoint; credentials come from the usual AWS places.
+
+    ``client_timeout`` is short for a ``patience`` of which only ``request`` is not the usual.
 
     Raises:
         SettingsError: there are no credentials.
     """
+    patience = patience or Patience(request=client_timeout)
     options: dict[str, Any] = {
         "region": settings.region,
-        "client_options": {"timeout": timedelta(seconds=client_timeout), "connect_timeout": timedelta(seconds=5)},
-        "retry_config": {"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+        "client_options": {
+            "timeout": timedelta(seconds=patience.request),
+            "connect_timeout": timedelta(seconds=min(5.0, patience.silence)),
+            "read_timeout": timedelta(seconds=patience.silence),
+        },
+        "retry_config": {"max_retries": patience.retries, "retry_timeout": timedelta(seconds=patience.retrying)},
     }
     if settings.aws_endpoint_url:
         options["endpoint"] = settings.aws_endpoint_url

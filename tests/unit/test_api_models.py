@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from obstore.store import MemoryStore
 
 from lambdas.api.app import create_app
 from lambdas.api.shapes import Health, ModelCard, Models, Ready
@@ -13,6 +14,7 @@ from lambdas.api.telemetry import Telemetry
 from perennial import keys
 from perennial.registry.manifest import MODEL_FILE
 from perennial.settings import Settings
+from perennial.store import Store
 from tests.support.events import LambdaContext, caller
 from tests.support.models import IRIS_RECORD, MIXED, build, make_spec, promote
 from tests.support.stores import Bucket, Clock
@@ -119,6 +121,48 @@ class TestReady:
         status, found = self.ready(call)
         assert (status, found.models[0].status) == (503, "unavailable")
         assert call("GET", "/health").status == 200
+
+    @pytest.mark.parametrize("lost", [False, True])
+    def test_a_damaged_alias_is_told_and_changes_no_other_s_route(self, clock: Clock, lost: bool) -> None:
+        """Two models, and one alias is damaged or deleted: it is still served, still listed, and still counted."""
+        raw = MemoryStore()
+        store = Store(raw)
+        promote(store, build(make_spec("a")))
+        promote(store, build(make_spec("b")))
+        call = caller(create_app(SETTINGS, store, clock=clock))
+        assert self.ready(call)[1].status == "ready"
+        before, alias = call("GET", "/models").json, keys.alias("a", "champion")
+        if lost:
+            raw.delete(alias)
+        else:
+            raw.put(alias, b"{}")
+        clock.advance(SETTINGS.refresh_seconds)
+        status, found = self.ready(call)
+        assert (status, found.status) == (200, "stale")
+        assert [(model.name, model.status) for model in found.models] == [("a", "stale"), ("b", "ready")]
+        assert found.models[0].failure is not None
+        assert found.models[0].failure.reason == ("not_found" if lost else "integrity")
+        assert call("GET", "/models").json == before
+        assert call("POST", "/predict", json.dumps(IRIS_RECORD)).status == 409
+        assert call("POST", "/models/a/predict", json.dumps(IRIS_RECORD)).status == 200
+
+    def test_a_model_that_was_damaged_before_the_start_is_counted(self, bucket: Bucket, call: Any) -> None:
+        promote(bucket.writer, build(make_spec("a")))
+        promote(bucket.writer, build(make_spec("b")))
+        bucket.tamper(keys.alias("a", "champion"), b"{}")
+        status, found = self.ready(call)
+        assert status == 503
+        assert [(model.name, model.status) for model in found.models] == [("a", "unavailable"), ("b", "ready")]
+        assert [model["name"] for model in call("GET", "/models").json["models"]] == ["b"]
+        assert call("POST", "/predict", json.dumps(IRIS_RECORD)).status == 409
+        assert call("POST", "/models/a/predict", json.dumps(IRIS_RECORD)).status == 503
+
+    def test_what_is_loaded_is_told_though_the_list_cannot_be_had(self, bucket: Bucket, call: Any) -> None:
+        promote(bucket.writer, build())
+        call("GET", "/models/iris")
+        bucket.down = True
+        status, found = self.ready(call)
+        assert (status, found.status, [model.name for model in found.models]) == (200, "stale", ["iris"])
 
     def test_store_down_from_the_start(self, bucket: Bucket, call: Any) -> None:
         bucket.down = True

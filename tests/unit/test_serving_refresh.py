@@ -7,14 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from obstore.store import MemoryStore
 
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError, StoreUnavailable
+from perennial.registry.log import LogEntry
 from perennial.registry.manifest import MODEL_FILE
 from perennial.registry.registry import Registry
 from perennial.serving.catalog import Catalog
 from perennial.serving.refresh import MAX_UNKNOWN, ModelCache
-from tests.support.models import NOW, Built, build, make_spec, promote
+from perennial.store import Store
+from tests.support.models import NOW, Built, build, make_spec, promote, register
 from tests.support.stores import Bucket, Clock
 
 REFRESH = 15.0
@@ -48,7 +51,8 @@ class TestWhenItLooks:
         snapshot = cache.get("iris")
         assert snapshot.entry.version == built.version
         assert snapshot.entry.generation == 1
-        assert bucket.reads == [ALIAS, keys.version_manifest("iris", built.version), graph_key(built)]
+        commit = keys.log_entry("iris", 1)
+        assert bucket.reads == [ALIAS, commit, keys.version_manifest("iris", built.version), graph_key(built)]
 
     def test_asks_nothing_until_due(self, bucket: Bucket, clock: Clock, cache: ModelCache) -> None:
         promote(bucket.writer, build())
@@ -182,6 +186,59 @@ class TestWhenItFails:
         assert state is not None and state.failure is not None and "went back" in str(state.failure.error)
 
 
+class TestTheLogDecides:
+    """The alias is a copy of a log entry: what it says and the log does not is not served, nor listed."""
+
+    def forged(self, bucket: Bucket, **changes: Any) -> bytes:
+        entry = LogEntry.from_bytes(bucket.writer.get(ALIAS).data, ALIAS)
+        return entry.model_copy(update=changes).to_bytes()
+
+    def reason(self, cache: ModelCache) -> str | None:
+        state = cache.state("iris")
+        assert state is not None
+        return state.failure.reason if state.failure else None
+
+    @pytest.mark.parametrize("generation", [1, 2, 90_000_000])
+    def test_a_forged_alias_is_not_followed_and_the_true_one_is_again(
+        self, bucket: Bucket, clock: Clock, cache: ModelCache, generation: int
+    ) -> None:
+        promote(bucket.writer, build(seed=1))
+        catalog = Catalog(bucket.store, refresh_seconds=REFRESH, clock=clock)
+        first, listed, true = cache.get("iris"), catalog.models(), bucket.writer.get(ALIAS).data
+        other = build(seed=2)
+        register(bucket.writer, other)
+        bucket.tamper(ALIAS, self.forged(bucket, generation=generation, version=other.version))
+        clock.advance(REFRESH)
+        assert cache.get("iris") is first
+        assert self.reason(cache) == "integrity"
+        assert catalog.models() == listed
+        bucket.tamper(ALIAS, true)
+        clock.advance(REFRESH)
+        assert (cache.get("iris").entry, self.reason(cache)) == (first.entry, None)
+        assert [model.entry for model in catalog.models()] == [first.entry]
+        promote(bucket.writer, other)
+        clock.advance(REFRESH)
+        assert (cache.get("iris").entry.version, self.reason(cache)) == (other.version, None)
+        assert [model.entry for model in catalog.models()] == [cache.get("iris").entry]
+
+    @pytest.mark.parametrize("field", ["actor", "op_id", "reason"])
+    def test_nothing_of_the_entry_may_differ(self, bucket: Bucket, cache: ModelCache, field: str) -> None:
+        promote(bucket.writer, build(seed=1))
+        bucket.tamper(ALIAS, self.forged(bucket, **{field: "somebody else"}))
+        with pytest.raises(IntegrityError, match="no copy"):
+            cache.get("iris")
+
+    def test_an_alias_that_lags_is_followed_to_where_it_points(
+        self, bucket: Bucket, clock: Clock, cache: ModelCache
+    ) -> None:
+        """A promotion that died before it moved the alias is finished when it is repeated."""
+        first = promote(bucket.writer, build(seed=1))
+        second = first.model_copy(update={"generation": 2, "op_id": "died", "previous": first.version})
+        bucket.writer.put_new(keys.log_entry("iris", 2), second.to_bytes())
+        assert cache.get("iris").entry == first
+        assert self.reason(cache) is None
+
+
 class TestColdStart:
     def test_store_down(self, bucket: Bucket, clock: Clock, cache: ModelCache) -> None:
         promote(bucket.writer, build())
@@ -237,7 +294,27 @@ class TestThreads:
         with ThreadPoolExecutor(8) as pool:
             found = {id(snapshot) for snapshot in pool.map(cache.get, ["iris"] * 32)}
         assert len(found) == 1
-        assert len(bucket.reads) == 3
+        assert len(bucket.reads) == len(set(bucket.reads)) == 4
+
+    def test_one_model_does_not_wait_for_another(self, bucket: Bucket, cache: ModelCache) -> None:
+        promote(bucket.writer, build())
+        promote(bucket.writer, build(make_spec("other")))
+        looking, go_on = threading.Event(), threading.Event()
+
+        def hold(key: str) -> None:
+            if key.startswith("other/"):
+                looking.set()
+                assert go_on.wait(10)
+
+        bucket.before = hold
+        with ThreadPoolExecutor(2) as pool:
+            slow = pool.submit(cache.get, "other")
+            assert looking.wait(10)
+            try:
+                assert pool.submit(cache.get, "iris").result(5).entry.generation == 1
+            finally:
+                go_on.set()
+            assert slow.result(10).entry.generation == 1
 
     def test_nobody_waits_for_anothers_look(self, bucket: Bucket, clock: Clock, cache: ModelCache) -> None:
         promote(bucket.writer, build(seed=1))
@@ -269,8 +346,37 @@ class TestCatalog:
         promote(bucket.writer, build(make_spec("a-model")))
         bucket.writer.put_new("site/index.html", b"")
         bucket.writer.put_new("Not A Model/registry/alias/champion.json", b"{}")
-        bucket.writer.put_new("damaged/registry/alias/champion.json", b"{}")
         assert [model.name for model in self.catalog(bucket, clock).models()] == ["a-model", "b-model"]
+
+    def test_a_damaged_alias_still_says_that_there_is_a_model(self, bucket: Bucket, clock: Clock) -> None:
+        promote(bucket.writer, build())
+        bucket.writer.put_new("damaged/registry/alias/champion.json", b"{}")
+        found = {model.name: model.entry for model in self.catalog(bucket, clock).models()}
+        assert list(found) == ["damaged", "iris"]
+        assert found["damaged"] is None and found["iris"] is not None
+
+    @pytest.mark.parametrize("damage", ["altered", "gone"])
+    def test_a_known_model_is_not_forgotten(self, clock: Clock, damage: str) -> None:
+        raw = MemoryStore()
+        store = Store(raw)
+        promote(store, build())
+        catalog = Catalog(store, refresh_seconds=REFRESH, clock=clock)
+        known = catalog.models()
+        if damage == "altered":
+            raw.put(ALIAS, b"{}")
+        else:
+            raw.delete([entry.key for entry in store.list("")])
+        clock.advance(REFRESH)
+        assert catalog.models() == known
+
+    def test_what_has_not_changed_costs_one_conditional_read(self, bucket: Bucket, clock: Clock) -> None:
+        promote(bucket.writer, build())
+        catalog = self.catalog(bucket, clock)
+        catalog.models()
+        bucket.reads.clear()
+        clock.advance(REFRESH)
+        catalog.models()
+        assert bucket.reads == ["", ALIAS]
 
     def test_is_read_once_an_interval(self, bucket: Bucket, clock: Clock) -> None:
         catalog = self.catalog(bucket, clock)

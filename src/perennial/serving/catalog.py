@@ -5,24 +5,33 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from perennial import keys
-from perennial.errors import IntegrityError, StoreUnavailable
-from perennial.registry.log import CHAMPION, LogEntry
+from perennial.errors import IntegrityError, NotFoundError, StoreUnavailable
+from perennial.registry.log import LogEntry
 from perennial.registry.manifest import is_model_name
+from perennial.serving.champion import Champion, read_champion
 from perennial.serving.refresh import Clock
 from perennial.store import Store
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """One model that has a champion, and the log entry that made it one."""
+    """One model that has a champion, as last verified; ``champion`` is None where it never could be."""
 
     name: str
-    entry: LogEntry
+    champion: Champion | None
+
+    @property
+    def entry(self) -> LogEntry | None:
+        """The log entry that made the version champion."""
+        return self.champion.entry if self.champion else None
 
 
 class Catalog:
-    """The deployed models of one bucket. Keeps the last list it could read. Thread-safe."""
+    """The deployed models of one bucket. Keeps what it could read last. Thread-safe.
+
+    A model once deployed stays so, since nothing in a registry is ever deleted: where its alias is damaged
+    or gone, something is wrong with it, and to forget it would let another model be taken for the only one.
+    """
 
     def __init__(self, store: Store, *, refresh_seconds: float, clock: Clock) -> None:
         self._store = store
@@ -35,6 +44,11 @@ class Catalog:
     def peek(self) -> tuple[Deployed, ...] | None:
         """The list where it need not be read again yet: no I/O, no waiting."""
         return None if self._is_due() else self._known
+
+    @property
+    def last(self) -> tuple[Deployed, ...] | None:
+        """The list however old; None where there never was one."""
+        return self._known
 
     def models(self) -> tuple[Deployed, ...]:
         """The deployed models, by name.
@@ -52,22 +66,20 @@ class Catalog:
         return abs(self._clock() - self._checked_at) >= self._refresh_seconds
 
     def _refresh(self) -> None:
+        known = {model.name: model for model in self._known or ()}
         try:
-            self._known = tuple(self._read())
+            names = {name for name in self._store.folders() if is_model_name(name)} | known.keys()
+            found = [self._read(name, known.get(name)) for name in sorted(names)]
+            self._known = tuple(model for model in found if model is not None)
         except StoreUnavailable:
             if self._known is None:
                 raise
         self._checked_at = self._clock()
 
-    def _read(self) -> list[Deployed]:
-        found: list[Deployed] = []
-        for name in self._store.folders():
-            key = keys.alias(name, CHAMPION)
-            blob = self._store.find(key) if is_model_name(name) else None
-            if blob is None:
-                continue
-            try:
-                found.append(Deployed(name, LogEntry.from_bytes(blob.data, key)))
-            except IntegrityError:  # a damaged alias is the matter of those who ask for that model
-                continue
-        return found
+    def _read(self, name: str, known: Deployed | None) -> Deployed | None:
+        try:
+            return Deployed(name, read_champion(self._store, name, known.champion if known else None))
+        except NotFoundError:  # a folder of something else, unless it was a model
+            return known
+        except IntegrityError:
+            return known or Deployed(name, None)

@@ -1,8 +1,8 @@
 """Keeps a server's models fresh: the alias by its ETag, at most every so often; the last good version on any failure.
 
 Each model has one immutable state, replaced whole, so a request that holds a snapshot keeps it to its
-end while others already see the next. One thread looks at a time; a request that has an answer never
-waits for another's look.
+end while others already see the next. One thread looks at a model at a time; a request that has an
+answer never waits for another's look, nor any model for another's.
 """
 
 from __future__ import annotations
@@ -12,14 +12,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError, PerennialError, StoreUnavailable
-from perennial.registry.log import CHAMPION, LogEntry
-from perennial.registry.manifest import is_model_name
+from perennial.registry.log import LogEntry
+from perennial.serving.champion import Champion, read_champion
 from perennial.serving.load import load
 from perennial.serving.predictor import Predictor
 from perennial.serving.requests import RequestSchema
-from perennial.store import Blob, Store
+from perennial.store import Store
 
 COLD_RETRY_SECONDS = 1.0
 MAX_UNKNOWN = 1000
@@ -29,12 +28,16 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One model version as served: what a whole request is answered with. ``entry`` is the alias's log entry."""
+    """One model version as served: what a whole request is answered with."""
 
-    entry: LogEntry
-    etag: str
+    champion: Champion
     predictor: Predictor
     requests: RequestSchema
+
+    @property
+    def entry(self) -> LogEntry:
+        """The log entry that made the version champion."""
+        return self.champion.entry
 
 
 @dataclass(frozen=True)
@@ -73,19 +76,26 @@ class ModelCache:
         self._refresh_seconds = refresh_seconds
         self._clock = clock
         self._states: dict[str, State] = {}
-        self._lock = threading.Lock()
+        self._looking: dict[str, threading.Lock] = {}
+        self._writing = threading.Lock()  # never held while S3 is asked
 
     def peek(self, model: str) -> Snapshot | None:
-        """The snapshot of a model that need not be looked at yet: no I/O, no waiting."""
+        """The snapshot of a model that need not be looked at yet, else None: no I/O, no waiting.
+
+        Raises as ``get`` where the last look found nothing to serve.
+        """
         state = self._states.get(model)
-        if state is None or state.snapshot is None or self._is_due(state):
-            return None
-        return state.snapshot
+        return None if state is None or self._is_due(state) else _answer(state)
 
     def last_good(self, model: str) -> Snapshot | None:
         """The snapshot of a model however old: what to answer with while another thread looks."""
         state = self._states.get(model)
         return state.snapshot if state else None
+
+    def loaded(self) -> list[Snapshot]:
+        """The snapshots of all models that have one, however old."""
+        with self._writing:
+            return [state.snapshot for state in self._states.values() if state.snapshot is not None]
 
     def get(self, model: str) -> Snapshot:
         """The champion of a model, looking at its alias when that is due.
@@ -98,10 +108,7 @@ class ModelCache:
         state = self._states.get(model)
         if state is None or self._is_due(state):
             state = self._look(model, state)
-        if state.snapshot is not None:
-            return state.snapshot
-        assert state.failure is not None  # a state has one or the other
-        raise state.failure.error.with_traceback(None)  # raised again and again: or its traceback would grow
+        return _answer(state)
 
     def state(self, model: str) -> State | None:
         """What is known of a model, without looking."""
@@ -117,7 +124,9 @@ class ModelCache:
     def _look(self, model: str, state: State | None) -> State:
         """Refresh one model; with a snapshot at hand and another thread already looking, use the snapshot."""
         blocking = state is None or state.snapshot is None
-        if not self._lock.acquire(blocking=blocking):
+        with self._writing:
+            looking = self._looking.setdefault(model, threading.Lock())
+        if not looking.acquire(blocking=blocking):
             assert state is not None
             return state
         try:
@@ -125,11 +134,12 @@ class ModelCache:
             if current is not None and not self._is_due(current):
                 return current  # another thread looked while this one waited
             fresh = self._refresh(model, current)
-            self._forget_unknown()
-            self._states[model] = fresh
+            with self._writing:
+                self._forget_unknown()
+                self._states[model] = fresh
             return fresh
         finally:
-            self._lock.release()
+            looking.release()
 
     def _refresh(self, model: str, state: State | None) -> State:
         """The next state of a model. A failure keeps the snapshot and is remembered until the next success."""
@@ -139,25 +149,18 @@ class ModelCache:
             snapshot = self._follow(model, snapshot)
         except (StoreUnavailable, IntegrityError, NotFoundError) as error:
             since = state.failure.since if state and state.failure else now
-            return State(snapshot, now, Failure(error, since))
+            return State(snapshot, self._clock(), Failure(error, since))  # a pause begins when S3 has been waited for
         return State(snapshot, now, None)
 
     def _follow(self, model: str, snapshot: Snapshot | None) -> Snapshot:
-        """The snapshot the alias names now, loaded only where the alias changed. Raises as ``load`` does."""
-        blob = _read_alias(self._store, model, snapshot)
-        if blob is None and snapshot is not None:
+        """The snapshot of the champion now, loaded only where it changed. Raises as ``read_champion`` and ``load``."""
+        champion = read_champion(self._store, model, snapshot.champion if snapshot else None)
+        if snapshot is not None and champion is snapshot.champion:
             return snapshot
-        if blob is None:
-            raise NotFoundError(f"No model {model} is deployed.", remedy="GET /models lists those that are.")
-        entry = LogEntry.from_bytes(blob.data, keys.alias(model, CHAMPION))
-        if snapshot is not None and entry.generation < snapshot.entry.generation:
-            raise IntegrityError(
-                f"The champion of {model} went back from generation {snapshot.entry.generation} to {entry.generation}."
-            )
-        if snapshot is not None and entry.version == snapshot.entry.version:
-            return replace(snapshot, entry=entry, etag=blob.etag)
-        predictor = load(self._store, model, entry.version)
-        return Snapshot(entry, blob.etag, predictor, RequestSchema(predictor.schema))
+        if snapshot is not None and champion.entry.version == snapshot.entry.version:
+            return replace(snapshot, champion=champion)
+        predictor = load(self._store, model, champion.entry.version)
+        return Snapshot(champion, predictor, RequestSchema(predictor.schema))
 
     def _is_due(self, state: State) -> bool:
         return abs(self._clock() - state.checked_at) >= self._pause(state)  # abs: a clock may be set back
@@ -172,11 +175,11 @@ class ModelCache:
         """Keep memory bounded, whatever names clients try."""
         if len(self._states) >= MAX_UNKNOWN:
             self._states = {model: state for model, state in self._states.items() if state.snapshot is not None}
+            self._looking = {model: lock for model, lock in self._looking.items() if lock.locked()}
 
 
-def _read_alias(store: Store, model: str, snapshot: Snapshot | None) -> Blob | None:
-    """The alias if it changed; None where it did not, or where no such model can exist."""
-    if not is_model_name(model):
-        return None
-    key = keys.alias(model, CHAMPION)
-    return store.get_if_changed(key, snapshot.etag) if snapshot else store.find(key)
+def _answer(state: State) -> Snapshot:
+    if state.snapshot is not None:
+        return state.snapshot
+    assert state.failure is not None  # a state has one or the other
+    raise state.failure.error.with_traceback(None)  # raised again and again: or its traceback would grow

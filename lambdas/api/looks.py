@@ -1,0 +1,42 @@
+"""Looks at S3, away from the event loop: each made once, however many requests wait for it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+from perennial.errors import StoreUnavailable
+
+T = TypeVar("T")
+
+
+class Looks(Generic[T]):
+    """Calls under way, in at most ``threads`` threads; at most ``limit`` of them, running or in line."""
+
+    def __init__(self, *, threads: int, limit: int | None = None) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="look")
+        self._limit = limit
+        self._under_way: dict[str, Future[T]] = {}
+        self._lock = threading.Lock()
+
+    def start(self, name: str, call: Callable[[], T]) -> tuple[Future[T], bool]:
+        """The look of that name under way, or a new one, and whether it is new.
+
+        Raises:
+            StoreUnavailable: too many are under way.
+        """
+        with self._lock:
+            future = self._under_way.get(name)
+            if future is not None:
+                return future, False
+            if self._limit is not None and len(self._under_way) >= self._limit:
+                raise StoreUnavailable(f"{self._limit} looks at S3 are under way.", remedy="Ask again in a second.")
+            future = self._under_way[name] = self._pool.submit(call)
+        future.add_done_callback(lambda _: self._forget(name))
+        return future, True
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._under_way.pop(name, None)

@@ -1,0 +1,57 @@
+"""Which version of a model is champion: the alias says so, and the log has to say the same.
+
+Creating a log entry is the commit; the alias is a copy that is cheap to ask for. Whoever can write the
+alias alone must not choose what is served, so a changed alias is compared with the entry it copies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from perennial import keys
+from perennial.errors import IntegrityError, NotFoundError
+from perennial.registry.log import CHAMPION, LogEntry
+from perennial.registry.manifest import is_model_name
+from perennial.store import Store
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The log entry that made a version champion, and the ETag of the alias that copies it."""
+
+    entry: LogEntry
+    etag: str
+
+
+def read_champion(store: Store, model: str, known: Champion | None = None) -> Champion:
+    """The champion now; ``known`` itself, for one conditional read, where the alias has not changed since.
+
+    Raises:
+        NotFoundError: no such model is deployed, or none can have that name.
+        IntegrityError: the alias is malformed, is no copy of its log entry, or went back in generation.
+        StoreUnavailable: S3 did not answer.
+    """
+    if not is_model_name(model):
+        raise _unknown(model)
+    key = keys.alias(model, CHAMPION)
+    try:
+        blob = store.get_if_changed(key, known.etag) if known else store.get(key)
+    except NotFoundError:
+        raise _unknown(model) from None
+    if blob is None:
+        assert known is not None  # only a conditional read can answer "not modified"
+        return known
+    entry = LogEntry.from_bytes(blob.data, key)
+    if known is not None and entry.generation < known.entry.generation:
+        raise IntegrityError(
+            f"The champion of {model} went back from generation {known.entry.generation} to {entry.generation}."
+        )
+    commit = keys.log_entry(model, entry.generation)
+    logged = store.find(commit)
+    if logged is None or logged.data != blob.data:
+        raise IntegrityError(f"{key} is no copy of {commit}.", remedy="Promote again: that rewrites the alias.")
+    return Champion(entry, blob.etag)
+
+
+def _unknown(model: str) -> NotFoundError:
+    return NotFoundError(f"No model {model} is deployed.", remedy="GET /models lists those that are.")
