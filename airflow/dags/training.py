@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow.sdk import DAG, TriggerRule, dag, get_current_context, task
+from airflow.sdk import DAG, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
@@ -25,7 +25,7 @@ POLICY: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
     "catchup": False,
     "max_active_runs": 1,
-    "params": {"force": False},
+    "params": {"force": Param(False, type="boolean", description="Train even where there is nothing new")},
     "default_args": {
         "owner": "perennial",
         "retries": 2,
@@ -64,7 +64,7 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
 
         @task
         def snapshot() -> dict[str, Any]:
-            return step("snapshot", force=bool(get_current_context()["params"]["force"]))
+            return step("snapshot", force=get_current_context()["params"]["force"])
 
         @task.branch
         def anything_to_do(found: dict[str, Any]) -> str:
@@ -93,11 +93,11 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
 
         @task.branch
         def passed(decision: dict[str, Any]) -> str:
-            return "promote" if decision["passed"] else "rejected"
+            return "promote" if decision["promote"] else "not_promoted"
 
         @task
-        def rejected(decision: dict[str, Any]) -> None:
-            """The champion stays; the reasons are in the log and in the registry."""
+        def not_promoted(decision: dict[str, Any]) -> None:
+            """The champion stays: the gate failed the version, or the spec leaves the promotion to a person."""
             for reason in decision["reasons"]:
                 log.warning("%s", reason)
 
@@ -120,7 +120,7 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         trained >> select() >> register() >> decision
         verdict, end = passed(decision), conclude()
         verdict >> promote() >> smoke() >> end
-        verdict >> rejected(decision) >> end
+        verdict >> not_promoted(decision) >> end
 
     return training()
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.unit.test_schedule import TAKEN
+
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".local/envs/airflow/bin/python"
 HEAVY = {"sklearn", "numpy", "pandas", "pyarrow", "onnxruntime", "onnx", "xgboost", "boto3", "obstore", "scipy"}
@@ -67,6 +69,20 @@ def test_a_name_given_twice_is_shown_as_a_mistake(described: dict[str, Any]) -> 
 
 def test_schedule_comes_from_the_spec(described: dict[str, Any]) -> None:
     assert described["dags"]["train_second"]["schedule"] == "30 4 * * 1"
+
+
+def test_a_schedule_that_a_spec_may_have_is_one_that_airflow_takes(tmp_path: Path) -> None:
+    script = (
+        "import json, sys\n"
+        "from airflow.sdk import DAG\n"
+        "for text in json.loads(sys.argv[1]):\n"
+        "    DAG('x', schedule=text).validate()\n"
+    )
+    done = subprocess.run(
+        [PYTHON, "-c", script, json.dumps(TAKEN)], env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_dag_follows_the_policy(described: dict[str, Any]) -> None:

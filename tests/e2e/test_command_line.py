@@ -61,7 +61,7 @@ def test_the_command_line_from_init_to_rollback(
         (["init", "absent.csv", "--target", "y", "--name", "x"], 4, "absent.csv"),
         (["versions", "absent"], 5, "absent"),
         (["log", "absent"], 5, "absent"),
-        (["promote", "absent", "0" * 16], 9, "0" * 16),
+        (["promote", "absent", "0" * 16], 5, "0" * 16),
         (["rollback", "absent"], 9, "absent"),
         (["predict", "absent", "{}"], 5, "absent"),
     ],
@@ -72,6 +72,20 @@ def test_a_mistake_is_one_line_with_a_remedy_and_its_exit_code(
     error = perennial(*[str(SPEC) if word == "SPEC" else word for word in arguments], code=code)["error"]
     assert words in error["message"]
     assert error["message"].count("\n") == 0
+
+
+def test_a_version_that_is_not_promoted_is_one_json_document_and_exit_code_9(
+    perennial: Run, store: Store, tmp_path: Path
+) -> None:
+    data, spec = tmp_path / "iris.csv", tmp_path / "model.yaml"
+    write_iris(data)
+    spec.write_text(
+        SPEC.read_text().replace("name: iris", "name: asked").replace("gate: {", "gate: {approval: human, ")
+    )
+    perennial("land", spec, data)
+    outcome = perennial("cycle", spec, code=9)
+    assert outcome["passed"] and not outcome["promoted"]
+    assert perennial("promote", "asked", outcome["version"])["generation"] == 1
 
 
 def test_a_record_that_does_not_fit_is_named_by_its_fields(

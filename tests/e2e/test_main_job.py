@@ -20,7 +20,7 @@ from perennial.deploy.up import LocalStack
 from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.store import Store
-from tests.web.web_harness import find_browser
+from tests.support.browser import find_browser
 
 SPEC = ROOT / "examples/iris/model.yaml"
 COMMAND = Path(sys.executable).with_name("perennial")
@@ -34,7 +34,7 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run_airflow(stack: LocalStack, home: Path, conf: str | None = None) -> list[str]:
     told: list[str] = []
-    run_dag("train_iris", environment(stack.environment(), str(SPEC), home), told.append, conf)
+    run_dag("train_iris", environment(stack, str(SPEC), home), told.append, conf)
     return [line.strip() for line in told]
 
 

@@ -201,7 +201,7 @@ def test_a_version_the_gate_refuses_is_kept_with_its_reasons_and_serves_nobody(
     assert any("FAIL minimum.accuracy" in reason for reason in outcome.reasons)
     assert Registry(landed).head("shop") is None
     assert Registry(landed).versions("shop") == [outcome.version]
-    assert landed.exists(keys.gate_decision("shop", "gate-one"))
+    assert landed.exists(keys.gate_decision("shop", open_run(spec=strict).operation("gate")))
     with pytest.raises(PromotionRefused):
         steps.promote(open_run(spec=strict))
 
@@ -218,6 +218,28 @@ def test_a_challenger_is_compared_with_the_champion_on_the_same_rows(
     assert head is not None and head.version == champion.version
 
 
+def test_a_version_that_needs_a_person_passes_the_gate_and_waits(
+    open_run: Callable[..., Workspace], landed: Store
+) -> None:
+    asked = parse_spec(SPEC.replace("gate: {minimum", "gate: {approval: human, minimum"))
+    outcome = run_cycle(open_run(spec=asked))
+    assert outcome.passed and not outcome.promoted
+    assert Registry(landed).head("shop") is None
+    with pytest.raises(PromotionRefused, match="waits for a person"):
+        steps.promote(open_run(spec=asked))
+
+
+def test_a_mended_spec_begins_the_same_run_anew(open_run: Callable[..., Workspace], landed: Store) -> None:
+    broken = parse_spec(SPEC.replace("max_depth: 3", "max_deep: 3"))
+    steps.snapshot(open_run(spec=broken))
+    assert steps.train(open_run(spec=broken), "tree").refused
+    outcome = run_cycle(open_run())
+    assert steps.train(open_run(), "tree").score
+    manifest = Registry(landed).manifest("shop", str(outcome.version))
+    assert manifest.spec == open_run().spec
+    assert manifest.params == manifest.spec.candidates[manifest.candidate].params
+
+
 def test_a_candidate_that_cannot_be_trained_is_refused_and_the_others_go_on(
     open_run: Callable[..., Workspace],
 ) -> None:
@@ -229,11 +251,9 @@ def test_a_candidate_that_cannot_be_trained_is_refused_and_the_others_go_on(
 
 
 def test_all_candidates_refused_is_an_error_that_lists_each(open_run: Callable[..., Workspace]) -> None:
-    hostile = parse_spec(
-        SPEC.replace("sklearn.linear_model.LogisticRegression", "os.system").replace("max_depth", "max_deep")
-    )
-    with pytest.raises(TrainingError, match=r"logistic: .*os\.system.*tree: "):
-        run_cycle(open_run(spec=hostile))
+    odd = parse_spec(SPEC.replace("LogisticRegression", "Nothing").replace("max_depth", "max_deep"))
+    with pytest.raises(TrainingError, match=r"logistic: .*Nothing.*tree: "):
+        run_cycle(open_run(spec=odd))
 
 
 def test_a_step_out_of_order_says_what_is_missing(open_run: Callable[..., Workspace]) -> None:
@@ -249,6 +269,12 @@ def test_an_unknown_candidate_is_named(open_run: Callable[..., Workspace]) -> No
 def test_train_without_a_candidate_is_a_usage_error(open_run: Callable[..., Workspace]) -> None:
     with pytest.raises(SettingsError, match="candidate"):
         steps.perform("train", open_run())
+
+
+@pytest.mark.parametrize("name", ["", " ", ".", ".."])
+def test_a_run_needs_a_name(name: str) -> None:
+    with pytest.raises(SettingsError, match="names no run"):
+        run_name(name)
 
 
 def test_run_names_fit_a_key_and_stay_apart() -> None:

@@ -131,7 +131,7 @@ def test_the_json_schema_draws_a_form() -> None:
     json.dumps(schema, allow_nan=False)
 
 
-@pytest.mark.parametrize("name", ["class", "model_config", "__proto__", "a b", "ü", "f0", "1", "", "x" * 300, "a.b[0]"])
+@pytest.mark.parametrize("name", ["class", "model_config", "__proto__", "a b", "ü", "f0", "1", "x" * 300, "a.b[0]"])
 def test_a_column_may_be_called_anything(name: str) -> None:
     schema = RecordSchema(make_spec(features={name: {"type": "number"}, "other": {"type": "number"}}))
     assert schema.row(schema.validate_json(json.dumps({name: 1, "other": 2}).encode())) == [1.0, 2.0]

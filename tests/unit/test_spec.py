@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from perennial.errors import SpecError
-from perennial.spec import METRICS, ModelSpec, duration, label
+from perennial.spec import METRICS, ModelSpec, label
+from perennial.spec_policy import duration
 from perennial.spec_source import parse_spec
 from tests.support.datasets import FEATURES, make_spec
 
@@ -70,7 +71,11 @@ def test_each_task_has_a_metric_of_its_own_by_default(task: Any) -> None:
         ({"metric": "r2"}, "metric", "unknown for a binary task"),
         ({"gate": {"minimum": {"auc": 1}}}, "gate.minimum.auc", "unknown metric"),
         ({"gate": {"slices": {"age": {"maximum_gap": 0.1}}}}, "gate.slices.age", "not a category"),
-        ({"candidates": {"1": {"estimator": "sklearn.x"}}}, "candidates.1", "use a letter"),
+        ({"gate": {"minimum": {"roc_auc": 5}}}, "gate.minimum.roc_auc", "never be reached"),
+        ({"retrain": {"performance": {"foo": 0.8}}}, "retrain.performance.foo", "unknown"),
+        ({"features": {" a": {"type": "number"}}}, "features. a", "white space"),
+        ({"id": ""}, "id", "is empty"),
+        ({"candidates": {"1": {"estimator": "sklearn.svm.SVC"}}}, "candidates.1", "use a letter"),
     ],
 )
 def test_contradictions_are_found(changes: dict[str, Any], key: str, says: str) -> None:
@@ -113,13 +118,34 @@ def test_many_values_are_checked_quickly_and_durations_read() -> None:
     [
         ("gate: {minimum: {accuracy: .nan}}", "gate.minimum.accuracy"),
         ("gate: {gain: .inf}", "gate.gain"),
-        ("candidates: {a: {estimator: x.y, params: {missing: .nan}}}", "candidates.a.params"),
+        ("candidates: {a: {estimator: sklearn.svm.SVC, params: {missing: .nan}}}", "candidates.a.params"),
     ],
 )
 def test_a_number_that_is_none_is_refused_by_its_key(line: str, key: str) -> None:
     text = "name: shop\ntask: binary\ntarget: {column: y}\nfeatures: {x: {type: number}}\n"
     if not line.startswith("candidates"):
-        text += "candidates: {a: {estimator: x.y}}\n"
+        text += "candidates: {a: {estimator: sklearn.svm.SVC}}\n"
     with pytest.raises(SpecError) as caught:
         parse_spec(text + line + "\n")
     assert caught.value.key == key
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ("candidates: {a: {estimator: os.system}}", "candidates.a.estimator"),
+        ("candidates: {a: {estimator: sklearn.svm.SVC, search: {C: []}}}", "candidates.a.search"),
+        ("retrain: {cooldown: 99999999999d}", "retrain.cooldown"),
+        ("retrain: {schedule: every day}", "retrain.schedule"),
+        ("monitor: {schedule: 99 99 * * *}", "monitor.schedule"),
+        ("notify: {email: [nobody]}", "notify.email.0"),
+        ("gate: {approval: maybe}", "gate.approval"),
+    ],
+)
+def test_what_no_later_step_could_use_is_refused_by_its_key(line: str, key: str) -> None:
+    text = "name: shop\ntask: binary\ntarget: {column: y}\nfeatures: {x: {type: number}}\n"
+    if not line.startswith("candidates"):
+        text += "candidates: {a: {estimator: sklearn.svm.SVC}}\n"
+    with pytest.raises(SpecError) as caught:
+        parse_spec(text + line + "\n")
+    assert (caught.value.key, caught.value.line) == (key, len((text + line).splitlines()))

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from perennial.cli.output import Json, progress, show
+from perennial.cli.output import Json, complain, progress, show
 from perennial.errors import PromotionRefused
 
 
@@ -31,7 +31,6 @@ def cycle(
     outcome = run_cycle(workspace)
     show(outcome, as_json, outcome.summary)
     if outcome.version and not outcome.promoted:
-        raise PromotionRefused(
-            f"Version {outcome.version} was not promoted: {'; '.join(outcome.reasons)}.",
-            remedy="The champion, if there is one, keeps serving.",
-        )
+        by_hand = f"`perennial promote {outcome.model} {outcome.version}` promotes it by hand."
+        reason = " ".join(outcome.failures) or "It passed the gate and waits for a person (gate.approval: human)."
+        complain(PromotionRefused(f"Version {outcome.version} was not promoted. {reason}", remedy=by_hand))

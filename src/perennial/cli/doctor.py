@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 from rich.console import Console
 
-from perennial.cli.output import Json, show_json
+from perennial.cli.output import Json, complain, show_json
 from perennial.errors import SettingsError
 
 
@@ -27,4 +27,4 @@ def doctor(as_json: Json = False) -> None:
             if finding.remedy and not finding.ok:
                 console.print(f"      {finding.remedy}")
     if not all(finding.ok for finding in findings):
-        raise SettingsError("Something is wrong.", remedy="Follow the remedies above.")
+        complain(SettingsError("Something is wrong.", remedy="Follow the remedies above."))

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 def env(as_json: Json = False) -> None:
     """Print exports for the shell: eval "$(perennial env)"."""
-    variables = Settings.load().exports()
+    variables = Settings.of_local_stack().exports()
     if as_json:
         show_json(variables)
         return

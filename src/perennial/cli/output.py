@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from pydantic import BaseModel
@@ -23,8 +23,13 @@ def guarded(run: Callable[[], object]) -> None:
         if "--json" in sys.argv:
             kind = type(error).__name__
             show_json({"error": {"kind": kind, "message": error.message, "remedy": error.remedy}})
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
-        sys.exit(error.exit_code)
+        complain(error)
+
+
+def complain(error: PerennialError) -> NoReturn:
+    """Say an error on standard error and end with its exit code; standard output stays what it is."""
+    typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+    sys.exit(error.exit_code)
 
 
 def show(result: BaseModel, as_json: bool, text: Callable[[], str]) -> None:

@@ -85,7 +85,9 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Make a version champion by hand, past the gate; the log says who and why."""
-    entry = _registry().promote(
+    registry = _registry()
+    registry.manifest(model, version)
+    entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
     )
     show(entry, as_json, lambda: f"{model} serves version {entry.version} (generation {entry.generation}).")

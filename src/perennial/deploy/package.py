@@ -24,13 +24,18 @@ LOCK = Path("requirements/serve.txt")
 SOURCES = (
     "lambdas/api",
     "src/perennial/__init__.py",
+    "src/perennial/canonical.py",
     "src/perennial/errors.py",
     "src/perennial/keys.py",
     "src/perennial/records.py",
     "src/perennial/registry",
     "src/perennial/serving",
+    "src/perennial/schedule.py",
     "src/perennial/settings.py",
     "src/perennial/spec.py",
+    "src/perennial/spec_checks.py",
+    "src/perennial/spec_features.py",
+    "src/perennial/spec_policy.py",
     "src/perennial/store.py",
     "src/perennial/store_faults.py",
 )

@@ -31,7 +31,7 @@ def run_cycle(w: Workspace) -> OutcomeResult:
     decision = steps.gate(w)
     for reason in decision.reasons:
         w.progress(f"gate: {reason}")
-    if decision.passed:
+    if decision.promote:
         promoted = steps.promote(w)
         w.progress(f"promoted: generation {promoted.generation}")
         smoked = steps.smoke(w)

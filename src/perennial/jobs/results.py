@@ -50,11 +50,16 @@ class RegisterResult(StepResult):
 
 
 class GateResult(StepResult):
-    """The gate's answer; ``reasons`` holds one sentence a rule."""
+    """The gate's answer; ``reasons`` holds one sentence a rule, ``failures`` those of the rules that failed.
+
+    ``promote`` is False where the gate failed, and where the spec leaves the promotion to a person.
+    """
 
     version: str
     passed: bool
+    promote: bool
     reasons: tuple[str, ...]
+    failures: tuple[str, ...]
 
 
 class PromoteResult(StepResult):
@@ -74,7 +79,10 @@ class SmokeResult(StepResult):
 
 
 class OutcomeResult(StepResult):
-    """How a run ended. ``trained`` is False where there was nothing to do; ``version`` is what it registered."""
+    """How a run ended. ``trained`` is False where there was nothing to do; ``version`` is what it registered.
+
+    ``passed`` is the gate's answer; with ``gate.approval: human`` a version that passed is not yet ``promoted``.
+    """
 
     model: str
     run: str
@@ -83,9 +91,11 @@ class OutcomeResult(StepResult):
     version: str | None = None
     candidate: str | None = None
     metrics: dict[str, float] = {}
+    passed: bool = False
     promoted: bool = False
     generation: int | None = None
     reasons: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """A few lines for people."""
@@ -94,5 +104,6 @@ class OutcomeResult(StepResult):
             return "\n".join([*lines, "nothing to do"])
         lines.append(f"version    {self.version} ({self.candidate})")
         lines += [f"  {name} {value:.4f}" for name, value in self.metrics.items()]
-        verdict = f"promoted, generation {self.generation}" if self.promoted else "not promoted"
-        return "\n".join([*lines, f"gate       {verdict}"])
+        verdict = "passed" if self.passed else "failed"
+        fate = f"promoted, generation {self.generation}" if self.promoted else "not promoted"
+        return "\n".join([*lines, f"gate       {verdict}; {fate}"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from perennial import keys
-from perennial.errors import AlreadyExistsError, NotFoundError
+from perennial.errors import AlreadyExistsError, DataError, NotFoundError
 from perennial.jobs.results import SnapshotResult
 from perennial.jobs.workspace import R, Workspace
 from perennial.registry.gate import Champion
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def step_key(w: Workspace, step: str) -> str:
-    return keys.run_step(w.spec.name, w.run, step)
+    return keys.run_step(w.spec.name, w.attempt, step)
 
 
 def outcome_key(w: Workspace, dataset: str) -> str:
@@ -33,7 +33,9 @@ def result_of(w: Workspace, step: str, kind: type[R]) -> R:
     """What an earlier step of this run returned. Raises NotFoundError when it has not run."""
     found = w.store.find(step_key(w, step))
     if found is None:
-        raise NotFoundError(f"Run {w.run} has no result of the step {step}.", remedy=f"Run the step {step} first.")
+        raise NotFoundError(
+            f"Run {w.run} has no result of the step {step} under this spec.", remedy=f"Run the step {step} first."
+        )
     return kind.model_validate_json(found.data)
 
 
@@ -48,7 +50,7 @@ def candidate_of(w: Workspace, name: str) -> CandidateReport | RefusedCandidate 
     """What became of a candidate in this run; None when it has not been trained."""
     from perennial.training.outcome import CandidateReport, RefusedCandidate
 
-    found = w.store.find(keys.run_candidate(w.spec.name, w.run, name))
+    found = w.store.find(keys.run_candidate(w.spec.name, w.attempt, name))
     if found is None:
         return None
     kinds: TypeAdapter[CandidateReport | RefusedCandidate] = TypeAdapter(CandidateReport | RefusedCandidate)
@@ -76,21 +78,28 @@ def train_candidate_of(w: Workspace, name: str) -> CandidateReport | RefusedCand
     else:
         report = outcome
     try:
-        w.store.put_new(keys.run_candidate(w.spec.name, w.run, name), canonical(report.model_dump(mode="json")))
+        w.store.put_new(keys.run_candidate(w.spec.name, w.attempt, name), canonical(report.model_dump(mode="json")))
     except AlreadyExistsError:  # the same task, run twice at once: the first report stands
         return candidate_of(w, name) or report
     return report
 
 
 def champion_of(w: Workspace, challenger: str) -> Champion | None:
-    """The champion, measured on the rows the challenger was; None before the first promotion."""
-    from perennial.datasets.load import load_split
+    """The champion against the challenger, on the rows neither has learnt from; None before the first promotion."""
+    from perennial.datasets.history import read_manifest
+    from perennial.datasets.placed import placed_holdout
     from perennial.serving.load import load
-    from perennial.training.champion import evaluate_champion
+    from perennial.training.champion import compare
 
-    head = Registry(w.store).head(w.spec.name)
+    name = w.spec.name
+    head = Registry(w.store).head(name)
     if head is None or head.version == challenger:
         return None
-    dataset = dataset_of(w)
-    holdout = load_split(w.store, w.spec, dataset, "holdout")
-    return evaluate_champion(load(w.store, w.spec.name, head.version), holdout, w.spec, dataset.classes)
+    champion = load(w.store, name, head.version)
+    try:
+        dataset = read_manifest(w.store, name, champion.manifest.dataset)
+        theirs = placed_holdout(w.store, champion.manifest.spec, dataset)
+    except (NotFoundError, DataError) as error:
+        return Champion(version=head.version, metrics=None, why=error.message.rstrip("."))
+    ours = placed_holdout(w.store, w.spec, dataset_of(w))
+    return compare(champion, theirs, load(w.store, name, challenger), ours)

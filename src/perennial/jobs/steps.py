@@ -136,15 +136,22 @@ def gate(w: Workspace) -> GateResult:
     return GateResult(
         version=version,
         passed=decision.passed,
+        promote=decision.passed and w.spec.gate.approval == "auto",
+        failures=tuple(f"{rule.rule}: {rule.reason}" for rule in decision.rules if not rule.passed),
         reasons=tuple(f"{'pass' if rule.passed else 'FAIL'} {rule.rule}: {rule.reason}" for rule in decision.rules),
     )
 
 
 def promote(w: Workspace) -> PromoteResult:
-    """Make the version champion. Raises PromotionRefused unless this run's gate passed it."""
+    """Make the version champion. Raises PromotionRefused unless this run's gate passed it and nobody is to be asked."""
     decision = gate(w)
     if not decision.passed:
         raise PromotionRefused(f"The gate did not pass version {decision.version}.", remedy="See the gate's reasons.")
+    if not decision.promote:
+        raise PromotionRefused(
+            f"Version {decision.version} waits for a person (gate.approval: human).",
+            remedy=f"`perennial promote {w.spec.name} {decision.version}` promotes it.",
+        )
     entry = Registry(w.store).promote(
         w.spec.name,
         decision.version,
@@ -179,9 +186,11 @@ def conclude(w: Workspace) -> OutcomeResult:
         version=registered.version,
         candidate=registered.candidate,
         metrics=registered.metrics,
-        promoted=decision.passed,
-        generation=promote(w).generation if decision.passed else None,
+        passed=decision.passed,
+        promoted=decision.promote,
+        generation=promote(w).generation if decision.promote else None,
         reasons=decision.reasons,
+        failures=decision.failures,
     )
     w.once(outcome_key(w, found.dataset), OutcomeResult, lambda: outcome)
     return outcome

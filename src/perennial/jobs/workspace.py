@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from perennial.errors import AlreadyExistsError, SpecError
+from perennial.errors import AlreadyExistsError, SettingsError
 from perennial.jobs.code import code_version
 from perennial.jobs.results import StepResult
 from perennial.settings import Settings
@@ -47,9 +47,14 @@ class Workspace:
                 return result
         return kind.model_validate_json(found.data)
 
+    @property
+    def attempt(self) -> str:
+        """The run under this very spec: after a mistake in the spec is mended, a repeated step begins anew."""
+        return f"{self.run}-{self.spec.digest()[:12]}"
+
     def operation(self, step: str) -> str:
         """The op_id of a registry change made by this run: a retry carries the same one."""
-        return f"{step}-{self.run}"
+        return f"{step}-{self.attempt}"
 
 
 def open_workspace(
@@ -78,7 +83,7 @@ def open_workspace(
 
 def run_name(run: str) -> str:
     """A run id fit for a key: Airflow's ``manual__2026-11-21T03:00:00+00:00`` keeps its meaning and its uniqueness."""
-    if not run.strip():
-        raise SpecError("The run has no id.", remedy="Give --run.")
+    if not run.strip(". "):
+        raise SettingsError(f"{run!r} names no run.", remedy="Give --run a name with letters or digits.")
     safe = re.sub(r"[^A-Za-z0-9_.-]+", "-", run)[:80]
     return safe if safe == run else f"{safe}-{hashlib.sha256(run.encode()).hexdigest()[:8]}"

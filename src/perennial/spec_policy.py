@@ -1,0 +1,147 @@
+"""What is tried, what must be shown before it serves, and what starts it again."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
+
+from perennial.canonical import canonical
+from perennial.schedule import schedule
+from perennial.spec_features import Part
+
+Task = Literal["binary", "multiclass", "regression"]
+
+LOWER_IS_BETTER = frozenset({"log_loss", "brier_score", "mean_absolute_error", "root_mean_squared_error"})
+METRICS: dict[Task, tuple[str, ...]] = {
+    "binary": ("roc_auc", "average_precision", "accuracy", "balanced_accuracy", "f1", "precision", "recall",
+               "log_loss", "brier_score"),
+    "multiclass": ("roc_auc", "accuracy", "balanced_accuracy", "f1", "precision", "recall", "log_loss"),
+    "regression": ("mean_absolute_error", "root_mean_squared_error", "r2"),
+}  # fmt: skip
+DEFAULT_METRIC: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "mean_absolute_error"}
+BOUNDED_BY_ONE = frozenset(metric for names in METRICS.values() for metric in names) - {
+    "log_loss", "mean_absolute_error", "root_mean_squared_error",
+}  # fmt: skip
+_ESTIMATOR = re.compile(r"(sklearn(\.[A-Za-z_][A-Za-z0-9_]*)+|xgboost)\.[A-Z][A-Za-z0-9_]*")
+
+
+class Holdout(Part):
+    """The frozen share of rows no training ever sees."""
+
+    fraction: float = Field(default=0.2, gt=0, lt=0.9)
+    seed: int = 42
+
+
+class Candidate(Part):
+    """One estimator to try, by import path. ``search`` maps a parameter to the values to try."""
+
+    estimator: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    search: dict[str, list[Any]] = Field(default_factory=dict)
+
+    @field_validator("estimator")
+    @classmethod
+    def _known_library(cls, value: str) -> str:
+        if not _ESTIMATOR.fullmatch(value):
+            raise ValueError(
+                "is not an estimator's import path; use one of scikit-learn, such as "
+                "sklearn.linear_model.LogisticRegression, or xgboost.XGBClassifier"
+            )
+        return value
+
+    @field_validator("search")
+    @classmethod
+    def _something_to_try(cls, value: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        for name, values in value.items():
+            if not values:
+                raise ValueError(f"{name} has no values to try; list some or remove it")
+        return value
+
+    @field_validator("params", "search")
+    @classmethod
+    def _storable(cls, value: dict[str, Any]) -> dict[str, Any]:
+        try:
+            canonical(value)
+        except (TypeError, ValueError):
+            raise ValueError("holds what JSON cannot store, such as NaN or infinity; use null or a number") from None
+        return value
+
+
+class SlicePolicy(Part):
+    """The metric of any group of this column may lag the whole by at most ``maximum_gap``."""
+
+    maximum_gap: float = Field(gt=0)
+    minimum_rows: int = Field(default=30, ge=1)
+
+
+class GatePolicy(Part):
+    """What a candidate must show: absolute bounds, gain over the champion, fairness across slices."""
+
+    minimum: dict[str, float] = Field(default_factory=dict)
+    maximum: dict[str, float] = Field(default_factory=dict)
+    gain: float = 0.0
+    slices: dict[str, SlicePolicy] = Field(default_factory=dict)
+    approval: Literal["auto", "human"] = "auto"
+
+
+_DURATION = re.compile(r"^(\d+)\s*(s|m|h|d)$")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(value: object) -> object:
+    """Read ``6h``, ``30m``, ``7d`` as a timedelta."""
+    if isinstance(value, str) and (match := _DURATION.match(value.strip())):
+        try:
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError:
+            raise ValueError("is too long; use at most 999999999d") from None
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("a duration is a whole number and a unit, such as 30m, 6h or 7d")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(lambda value: f"{int(value.total_seconds())}s", return_type=str, when_used="json"),
+]
+
+
+Schedule = Annotated[str, AfterValidator(schedule)]
+Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
+
+
+class Performance(BaseModel):
+    """Retrain when a metric, on at least ``labels`` true values, falls below (or rises above) its bound."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, float]
+    labels: int = Field(default=200, ge=1)
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """Metric -> bound."""
+        return self.__pydantic_extra__
+
+
+class Retrain(Part):
+    """What starts a training."""
+
+    schedule: Schedule | None = "@daily"
+    new_rows: int = Field(default=1000, ge=1)
+    drift_share: float = Field(default=0.3, gt=0, le=1)
+    performance: Performance | None = None
+    cooldown: Duration = timedelta(hours=6)
+
+
+class Monitor(Part):
+    schedule: Schedule | None = "0 */6 * * *"
+    keep_reports: int = Field(default=10, ge=1)
+
+
+class Notify(Part):
+    email: tuple[Address, ...] = ()
+    slack_webhook_secret: str | None = None
