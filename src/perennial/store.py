@@ -151,7 +151,7 @@ class Store:
         try:
             found = [meta for page in self._raw.list(prefix or None) for meta in page]
         except RAISED as error:
-            raise fault(prefix, error) from error
+            raise fault(prefix or "the bucket", error) from error
         found.sort(key=lambda meta: meta["path"])
         return (Entry(key=meta["path"], size=meta["size"], etag=meta["e_tag"] or "") for meta in found)
 
@@ -160,7 +160,7 @@ class Store:
         try:
             prefixes = self._raw.list_with_delimiter(prefix or None)["common_prefixes"]
         except RAISED as error:
-            raise fault(prefix, error) from error
+            raise fault(prefix or "the bucket", error) from error
         return tuple(sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in prefixes))
 
     def _get(self, key: str, etag: str | None) -> Blob | None:
