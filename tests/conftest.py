@@ -8,9 +8,15 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from perennial.deploy.up import names_a_stack
+
 # Read when numpy is first imported, which is later than this: threads that outnumber the cores only cost.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
+
+# What a shell still holds of some stack, by `perennial env`, is not for tests: each names its own.
+for name in [name for name in os.environ if names_a_stack(name)]:
+    del os.environ[name]
 
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import shutil
 import sys
 import time
@@ -17,6 +18,7 @@ from typing import Any
 
 from perennial import keys
 from perennial.datasets.landing import land
+from perennial.deploy.interrupts import interruptible
 from perennial.deploy.package import ROOT
 from perennial.deploy.scheduler import environment, run_dag
 from perennial.deploy.up import LocalStack, running_stack
@@ -40,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
         if given.csv:
             write_iris(given.csv)
         else:
-            demonstrate(keep=given.keep)
+            with interruptible():
+                demonstrate(keep=given.keep)
     except PerennialError as error:
         say(f"error: {error}")
         return error.exit_code
@@ -58,12 +61,15 @@ def demonstrate(*, keep: bool) -> OutcomeResult:
     write_iris(data)
     say("1. Starting a local AWS and deploying template.yaml to it")
     with running_stack(FOLDER / "aws", progress=lambda line: say(f"   {line}")) as stack:
-        store = open_store(Settings.load(stack.environment()))
+        os.environ.update(inhabited := stack.inhabit(os.environ))
+        for name in os.environ.keys() - inhabited.keys():
+            del os.environ[name]
+        store = open_store(Settings.load())
         spec = load_spec(SPEC)
         say("2. Landing the data in S3")
         say(f"   s3://{stack.bucket}/{land(store, spec, data).key}")
         say("3. Running Airflow's DAG train_iris")
-        run_dag("train_iris", environment(stack.environment(), str(SPEC)), progress=lambda line: say(f"   {line}"))
+        run_dag("train_iris", environment(stack, str(SPEC)), progress=lambda line: say(f"   {line}"))
         outcome = outcome_of(store, spec.name)
         say("4. Asking the API")
         answer = ask(stack)

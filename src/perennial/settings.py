@@ -44,7 +44,7 @@ class Settings(BaseModel):
         values: dict[str, object] = {}
         if not env.get("PERENNIAL_BUCKET"):
             values = _local_stack(start or Path.cwd())
-        for field, name in _VARIABLES.items():
+        for field, name in VARIABLES.items():
             if env.get(name):
                 values[field] = env[name]
         if "bucket" not in values:
@@ -57,25 +57,42 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0]) if first["loc"] else "settings"
-            raise SettingsError(f"{_VARIABLES.get(field, field)}: {first['msg']}.") from error
+            raise SettingsError(f"{VARIABLES.get(field, field)}: {first['msg']}.") from error
+
+    @classmethod
+    def of_local_stack(cls) -> Settings:
+        """The running local stack, whatever an older one left in the environment; the environment where none runs.
+
+        Raises:
+            SettingsError: neither names a bucket, or a value is malformed.
+        """
+        return cls.load({} if _local_stack(Path.cwd()) else None)
 
     @property
     def emulated(self) -> bool:
         """Whether the endpoint is an emulator on this machine, which takes any credentials."""
-        host = urlsplit(self.aws_endpoint_url or "").hostname
-        return host is not None and (host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost"))
+        return on_this_machine(self.aws_endpoint_url or "")
 
     def exports(self) -> dict[str, str]:
         """The environment variables that say the same, with the test credentials a local endpoint asks for."""
         values = self.model_dump(exclude_none=True)
-        found = {name: str(values[field]) for field, name in _VARIABLES.items() if field in values}
+        found = {name: str(values[field]) for field, name in VARIABLES.items() if field in values}
         if self.emulated:
             found |= LOCAL_CREDENTIALS
         return found
 
 
+def on_this_machine(url: str) -> bool:
+    """Whether an address is one of this machine's own, which no other machine can reach."""
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        return False
+    return host is not None and (host in ("127.0.0.1", "::1", "localhost") or host.endswith(".localhost"))
+
+
 LOCAL_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-_VARIABLES = {
+VARIABLES = {
     "bucket": "PERENNIAL_BUCKET",
     "aws_endpoint_url": "AWS_ENDPOINT_URL",
     "region": "AWS_REGION",
@@ -86,14 +103,17 @@ _VARIABLES = {
 }
 
 
+_RECORDED = ("bucket", "aws_endpoint_url", "region", "api_url", "site_url")
+
+
 def _local_stack(start: Path) -> dict[str, object]:
     """What the nearest ``.local/stack.json`` at or above ``start`` says, or nothing."""
     for folder in (start, *start.parents):
         path = folder / STACK_FILE
         if path.is_file():
             try:
-                stack = json.loads(path.read_text())
-            except ValueError as error:
-                raise SettingsError(f"{path}: not JSON.", remedy="Run `make down`, then `make up`.") from error
-            return {key: stack[key] for key in ("bucket", "aws_endpoint_url", "api_url", "site_url") if key in stack}
+                stack = dict(json.loads(path.read_text()))
+            except (ValueError, TypeError) as error:
+                raise SettingsError(f"{path}: damaged.", remedy="Run `make down`, then `make up`.") from error
+            return {key: stack[key] for key in _RECORDED if key in stack}
     return {}

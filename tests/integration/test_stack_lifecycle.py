@@ -113,6 +113,77 @@ def test_the_emulator_ends_with_a_starter_that_is_killed(tmp_path: Path) -> None
     assert eventually(lambda: not listens(endpoint_url))
 
 
+def test_a_starter_that_is_killed_before_it_could_record_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from perennial.deploy import session\n"
+        "session.up(detach=True, progress=lambda line: print(line, flush=True), root=Path(sys.argv[1]))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    started = next(line for line in process.stdout if line.startswith("Started"))
+    process.kill()
+    process.wait()
+    assert not (tmp_path / STACK_FILE).exists()
+    assert eventually(lambda: not listens(started.split()[-1]))
+
+
+def test_a_leftover_environment_of_a_stack_that_ended_does_not_hinder_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``eval "$(perennial env)"; make down; make up``, in one shell."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    leftover = {"AWS_ENDPOINT_URL": gone, "AWS_ACCESS_KEY_ID": "old", "AWS_SECRET_ACCESS_KEY": "old"}
+    for name, value in (leftover | {"AWS_SESSION_TOKEN": "old", "PERENNIAL_BUCKET": "gone"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PERENNIAL_API_URL", f"{gone}/api")
+    monkeypatch.setenv("PERENNIAL_REFRESH_SECONDS", "nonsense")
+    said: list[str] = []
+    try:
+        session.up(detach=True, progress=said.append, root=tmp_path)
+        assert said[0].startswith(f"Nothing answers at AWS_ENDPOINT_URL={gone}")
+        record = json.loads((tmp_path / STACK_FILE).read_text())
+        assert record["aws_endpoint_url"] != gone and record["access_key"] == "test"
+        assert any("perennial env" in line for line in said)
+        monkeypatch.chdir(tmp_path)
+        exports = subprocess.run(
+            [Path(sys.executable).with_name("perennial"), "env"], capture_output=True, text=True, check=True
+        ).stdout
+        assert record["aws_endpoint_url"] in exports and record["api_url"] in exports
+        assert gone not in exports
+        found = session.read(tmp_path)
+        assert found is not None
+        assert found.stack.inhabit(os.environ).keys() & {"AWS_SESSION_TOKEN", "PERENNIAL_REFRESH_SECONDS"} == set()
+    finally:
+        session.down(progress=said.append, root=tmp_path)
+
+
+def test_an_emulator_of_someone_else_is_used_and_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    with MiniStack(tmp_path / "theirs") as emulator:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", emulator.endpoint_url)
+        session.up(detach=True, progress=said.append, root=tmp_path)
+        record = json.loads((tmp_path / STACK_FILE).read_text())
+        assert (record["aws_endpoint_url"], record["pid"]) == (emulator.endpoint_url, None)
+        session.down(progress=said.append, root=tmp_path)
+        assert emulator.running() and not (tmp_path / STACK_FILE).exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the proof that a process is ours needs /proc")
+@pytest.mark.parametrize("damage", ["{", "[]", '{"pid": 1, "token": "x"}'])
+def test_down_removes_a_damaged_record_and_ends_the_emulator_that_is_ours(tmp_path: Path, damage: str) -> None:
+    ours, other = MiniStack(tmp_path / session.FOLDER), MiniStack(tmp_path / "other")
+    with other, ours:
+        ours.release()
+        (tmp_path / STACK_FILE).write_text(damage)
+        said: list[str] = []
+        session.down(progress=said.append, root=tmp_path)
+        assert "damaged" in said[0]
+        assert eventually(lambda: not ours.running()) and other.running()
+        assert not (tmp_path / STACK_FILE).exists()
+
+
 def test_down_leaves_a_process_alone_that_is_not_ours(tmp_path: Path) -> None:
     """After a reboot, the recorded process id and port may belong to someone else."""
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)

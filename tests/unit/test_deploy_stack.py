@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ from botocore.stub import Stubber
 
 from perennial.deploy import session, stack
 from perennial.deploy.ministack import MiniStack
+from perennial.deploy.package import ROOT, Package
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE
 
@@ -80,12 +84,66 @@ def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
 def test_a_damaged_record_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / STACK_FILE
     path.parent.mkdir()
-    for text in ("{", "[]", json.dumps({"bucket": "b"})):
+    whole = dict.fromkeys(("region", "access_key", "secret_key", "bucket", "site_bucket", "function"), "x")
+    whole |= dict.fromkeys(("aws_endpoint_url", "api_url", "site_url", "token"), "x")
+    damaged = [{"bucket": "b"}, whole, whole | {"pid": "12"}, whole | {"pid": 0}, whole | {"pid": 12, "bucket": None}]
+    for text in ("{", "[]", "7", *map(json.dumps, damaged)):
         path.write_text(text)
-        with pytest.raises(DeployError, match=r"stack\.json: damaged\. Remove it"):
+        with pytest.raises(DeployError, match=r"stack\.json: damaged\. Run `make down`"):
             session.read(tmp_path)
     path.unlink()
     assert session.read(tmp_path) is None
+
+
+def run_deploy(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """The command in an environment without a trace of AWS."""
+    nothing = {"HOME": str(home), "PATH": os.defpath, "AWS_EC2_METADATA_DISABLED": "true"}
+    command = [sys.executable, "-m", "perennial.deploy", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=home, env=nothing | env)
+
+
+@pytest.mark.parametrize("verb", ["cloud", "publish"])
+def test_without_credentials_one_line_says_what_to_do(tmp_path: Path, verb: str) -> None:
+    result = run_deploy(tmp_path, verb)
+    assert result.returncode == DeployError.exit_code
+    (line,) = result.stderr.splitlines()
+    assert "Unable to locate credentials" in line and "AWS_PROFILE" in line
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+@pytest.mark.parametrize("verb", ["cloud", "publish"])
+def test_the_cloud_is_never_mistaken_for_a_local_stack(tmp_path: Path, verb: str, name: str) -> None:
+    leftover = {name: "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    result = run_deploy(tmp_path, verb, **leftover)
+    assert result.returncode == DeployError.exit_code
+    (line,) = result.stderr.splitlines()
+    assert f"{name}=http://127.0.0.1:9" in line and "unset AWS_ENDPOINT_URL" in line
+
+
+def test_an_unknown_profile_is_one_line(tmp_path: Path) -> None:
+    result = run_deploy(tmp_path, "cloud", AWS_PROFILE="nobody")
+    assert result.returncode == DeployError.exit_code
+    assert "nobody" in result.stderr and len(result.stderr.splitlines()) == 1
+
+
+def test_whatever_boto_raises_becomes_one_line(tmp_path: Path) -> None:
+    package = Package(tmp_path, "d" * 64, 1.0, True)
+    nowhere = stack.Aws("http://127.0.0.1:9", access_key="a", secret_key="b")
+    with pytest.raises(DeployError, match=r"127\.0\.0\.1:9.*Is it running\?"):
+        stack.deploy(nowhere, package, ROOT / "template.yaml")
+
+
+def test_what_was_deployed_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
+    described = {"StackName": "p", "CreationTime": NOW, "StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
+    monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
+    with Stubber(client) as stub:
+        stub.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": "perennial-test"})
+        assert stack.deployed(stack.Aws(), "test").site_bucket == "pages"
+        stub.add_client_error("describe_stacks", "ValidationError", "Stack with id perennial-test does not exist")
+        with pytest.raises(DeployError, match="perennial-test does not exist"):
+            stack.deployed(stack.Aws(), "test")
 
 
 def test_without_its_environment_the_emulator_says_what_to_do(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
-"""``python -m perennial.deploy up [--detach] | down | package | form | cloud --stage NAME``."""
+"""``python -m perennial.deploy up [--detach] | down | package | form | cloud --stage NAME | publish --stage NAME``."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from typing import TYPE_CHECKING
 
 from perennial.deploy.ministack import interpreter
 from perennial.deploy.package import ROOT, Package, build_api_package
-from perennial.errors import PerennialError
+from perennial.errors import DeployError, PerennialError
+
+if TYPE_CHECKING:
+    from perennial.deploy.stack import Aws, Deployed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -18,9 +23,10 @@ def main(arguments: list[str] | None = None) -> int:
     verbs.add_parser("down", help="end the local stack")
     verbs.add_parser("package", help="build build/api for the cloud")
     verbs.add_parser("form", help="build the form")
-    cloud = verbs.add_parser("cloud", help="deploy to AWS and publish the form")
-    cloud.add_argument("--stage", default="prod")
-    cloud.add_argument("--region", default="us-east-1")
+    for verb, what in (("cloud", "deploy to AWS and publish the form"), ("publish", "publish the form of a stack")):
+        cloud = verbs.add_parser(verb, help=what)
+        cloud.add_argument("--stage", default="prod")
+        cloud.add_argument("--region", default="us-east-1")
     options = parser.parse_args(arguments)
     try:
         _VERBS[options.verb](options)
@@ -66,18 +72,47 @@ def _form(options: argparse.Namespace) -> None:
 
 
 def _cloud(options: argparse.Namespace) -> None:
-    from perennial.deploy.form import build_form
-    from perennial.deploy.site import publish
-    from perennial.deploy.stack import Aws, deploy
+    from perennial.deploy.stack import deploy
     from perennial.deploy.up import TEMPLATE
 
+    aws = _cloud_of(options)
+    _publish_form(aws, deploy(aws, _package(options), TEMPLATE, stage=options.stage))
+
+
+def _publish(options: argparse.Namespace) -> None:
+    from perennial.deploy.stack import deployed
+
+    aws = _cloud_of(options)
+    _publish_form(aws, deployed(aws, options.stage))
+
+
+def _cloud_of(options: argparse.Namespace) -> Aws:
+    """AWS itself, under credentials that it takes: known before anything is built."""
+    from perennial.deploy.stack import Aws, account
+
+    for name in sorted(os.environ):
+        if name.startswith("AWS_ENDPOINT_URL") and os.environ[name]:
+            raise DeployError(
+                f"{name}={os.environ[name]} is set: this would not reach AWS.",
+                remedy="`unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY PERENNIAL_BUCKET` ends what "
+                "`perennial env` began.",
+            )
     aws = Aws(region=options.region)
-    deployed = deploy(aws, _package(options), TEMPLATE, stage=options.stage)
-    publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url)
-    say(f"Form    {deployed.site_url}\nAPI     {deployed.api_url}\nBucket  {deployed.bucket}")
+    say(f"Account {account(aws)}, {options.region}, stage {options.stage}")
+    return aws
 
 
-_VERBS = {"up": _up, "down": _down, "package": _package, "form": _form, "cloud": _cloud}
+def _publish_form(aws: Aws, stack: Deployed) -> None:
+    from perennial.deploy.form import build_form
+    from perennial.deploy.site import publish
+
+    publish(aws.client("s3"), stack.site_bucket, build_form(), stack.api_url)
+    say(f"Form    {stack.site_url}\nAPI     {stack.api_url}\nBucket  {stack.bucket}")
+    say("To work on it from this shell:")
+    say(f"export PERENNIAL_BUCKET={stack.bucket} PERENNIAL_API_URL={stack.api_url} AWS_REGION={aws.region}")
+
+
+_VERBS = {"up": _up, "down": _down, "package": _package, "form": _form, "cloud": _cloud, "publish": _publish}
 
 if __name__ == "__main__":
     sys.exit(main())

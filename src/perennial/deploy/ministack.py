@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from perennial.deploy.interrupts import FOLLOW
 from perennial.errors import DeployError
 
 PYTHON = Path(".local/envs/ministack/bin/python")
@@ -26,31 +27,19 @@ REGION = "us-east-1"
 START_SECONDS = 30.0
 ATTEMPTS = 5
 
-# Ends the emulator with the process that started it, however that one ends: the pipe on stdin closes.
-_LAUNCH = """
-import os, signal, sys, threading
-def follow():
-    os.read(0, 1)
-    os.killpg(os.getpid(), signal.SIGKILL)
-if sys.argv[1:] == ["follow"]:
-    threading.Thread(target=follow, daemon=True).start()
-sys.argv[1:] = []
-from ministack.app import main
-main()
-"""
+_LAUNCH = FOLLOW + "from ministack.app import main\nmain()\n"
 
 
 class MiniStack:
     """One emulator. As a context manager it runs until the block is left.
 
     ``folder`` takes its log and everything it unpacks; objects live in memory and end with it.
-    ``detached`` lets it outlive this process. It enforces IAM: a Lambda acts under its own role.
+    It ends with this process, however that ends, unless released. It enforces IAM: a Lambda acts under its own role.
     """
 
-    def __init__(self, folder: Path, *, python: Path | None = None, detached: bool = False) -> None:
+    def __init__(self, folder: Path, *, python: Path | None = None) -> None:
         self.folder = folder
         self.python = python or interpreter()
-        self.detached = detached
         self.token = secrets.token_hex(8)
         self.endpoint_url = ""
         self._process: subprocess.Popen[bytes] | None = None
@@ -84,6 +73,13 @@ class MiniStack:
         self._process = None
         shutil.rmtree(self.folder / "tmp", ignore_errors=True)
 
+    def release(self) -> None:
+        """Let it outlive this process."""
+        assert self._process is not None and self._process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended already
+            self._process.stdin.write(b".")
+            self._process.stdin.close()
+
     def running(self) -> bool:
         """Whether the process still lives."""
         return self._process is not None and self._process.poll() is None
@@ -103,8 +99,8 @@ class MiniStack:
         self.endpoint_url = f"http://127.0.0.1:{port}"
         with (self.folder / "ministack.log").open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and program
-                [str(self.python), "-c", _LAUNCH, *([] if self.detached else ["follow"])],
-                stdin=subprocess.DEVNULL if self.detached else subprocess.PIPE,
+                [str(self.python), "-c", _LAUNCH],
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 cwd=self.folder,
@@ -135,6 +131,31 @@ def answers(endpoint_url: str, token: str) -> bool:
             return bool(json.load(response).get("edition") == token)
     except (OSError, ValueError, urllib.error.URLError):
         return False
+
+
+def owns(pid: int, token: str) -> bool:
+    """Whether the process carries our token, though it may not answer (Linux only)."""
+    return f"MINISTACK_EDITION={token}".encode() in _variables(pid)
+
+
+def running_in(folder: Path) -> list[int]:
+    """Process ids of the emulators that work in ``folder``, by what they were started with (Linux only)."""
+    place = f"TMPDIR={(folder / 'tmp').resolve()}".encode()
+    pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in pids if place in (found := _variables(pid)) and _leads_emulator(pid, found)]
+
+
+def _leads_emulator(pid: int, variables: list[bytes]) -> bool:
+    with suppress(ProcessLookupError):
+        return os.getpgid(pid) == pid and any(each.startswith(b"MINISTACK_EDITION=") for each in variables)
+    return False
+
+
+def _variables(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def end_group(pid: int, process: subprocess.Popen[bytes] | None = None) -> None:

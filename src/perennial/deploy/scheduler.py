@@ -13,8 +13,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from perennial.deploy.interrupts import followed
+from perennial.deploy.ministack import end_group
 from perennial.deploy.package import ROOT
-from perennial.deploy.up import Progress
+from perennial.deploy.up import LocalStack, Progress
 from perennial.errors import DeployError
 
 AIRFLOW = ROOT / ".local/envs/airflow/bin/airflow"
@@ -23,14 +25,14 @@ HOME = ROOT / ".local/airflow"
 # Airflow's log line: time, level, the text of the step, and the logger it came by.
 _STEP_LINE = re.compile(r"\[\w+\s*\] (?P<text>.*?)\s+\[perennial\.jobs\.local\]")
 _TASK_LINE = re.compile(r"\[DAG TEST\] starting task_id=(?P<task>\S+) map_index=(?P<index>-?\d+)")
+_PYTHON = ("PYTHONPATH", "PYTHONHOME")
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def environment(stack: Mapping[str, str], specs: str, home: Path = HOME) -> dict[str, str]:
+def environment(stack: LocalStack, specs: str, home: Path = HOME) -> dict[str, str]:
     """The variables under which Airflow finds our DAGs and specs, and its jobs find the stack."""
     return {
-        **{name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")},
-        **stack,
+        **{name: value for name, value in stack.inhabit(os.environ).items() if name not in _PYTHON},
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -49,12 +51,12 @@ def run_dag(dag_id: str, env: Mapping[str, str], progress: Progress, conf: str |
     home = Path(env["AIRFLOW_HOME"])
     prepare(home, env)
     log = home / f"{dag_id}.log"
-    command = [str(AIRFLOW), "dags", "test", dag_id, *(["--conf", conf] if conf else [])]
+    command = followed([str(AIRFLOW), "dags", "test", dag_id, *(["--conf", conf] if conf else [])])
     with (
         log.open("w") as kept,
         subprocess.Popen(  # noqa: S603
-            command, env=dict(env), cwd=home, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            command, env=dict(env), cwd=home, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         ) as process,
     ):  # fmt: skip
         assert process.stdout is not None
@@ -65,7 +67,7 @@ def run_dag(dag_id: str, env: Mapping[str, str], progress: Progress, conf: str |
                     progress(text)
             code = process.wait()
         except BaseException:
-            process.kill()
+            end_group(process.pid)
             raise
     if code != 0:
         raise DeployError(f"The run of DAG {dag_id} failed.", remedy=f"Its log is {log}.")

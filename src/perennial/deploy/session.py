@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
+import socket
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
+from urllib.parse import urlsplit
 
+from perennial.deploy.interrupts import interruptible
 from perennial.deploy.lock import only_one
-from perennial.deploy.ministack import MiniStack, answers, end_group
+from perennial.deploy.ministack import MiniStack, answers, end_group, owns, running_in
 from perennial.deploy.package import ROOT
 from perennial.deploy.stack import Aws
 from perennial.deploy.up import LocalStack, Progress, bring_up, embedded
 from perennial.errors import DeployError
-from perennial.settings import STACK_FILE
+from perennial.settings import STACK_FILE, on_this_machine
 
 FOLDER = Path(".local/stack")
 LOCK = Path(".local/stack.lock")
@@ -41,10 +42,14 @@ class Session:
 def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
     """Start a stack and record it; stay until Ctrl-C, SIGTERM, SIGHUP or `make down`, unless ``detach``.
 
-    With ``AWS_ENDPOINT_URL`` set, deploys to that emulator instead of starting one.
+    With ``AWS_ENDPOINT_URL`` set, deploys to that emulator instead of starting one; not where it names a port of this
+    machine that nothing listens on, as it does when a shell still holds the exports of a stack that was ended.
     """
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    with interruptible():
+        _up(detach, progress, root)
+
+
+def _up(detach: bool, progress: Progress, root: Path) -> None:
     with only_one(root / LOCK):
         found = read(root)
         if found and found.alive():
@@ -52,15 +57,22 @@ def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
             _describe(found.stack, progress)
             return
         endpoint_url = os.environ.get("AWS_ENDPOINT_URL")
-        if endpoint_url:
+        leftover = bool(endpoint_url) and _nothing_listens(str(endpoint_url))
+        if leftover:
+            progress(f"Nothing answers at AWS_ENDPOINT_URL={endpoint_url}; starting a local AWS instead.")
+        elif endpoint_url:
             _record(root, Session(bring_up(_elsewhere(endpoint_url), progress=progress), None, None), progress)
             return
-        emulator = MiniStack(root / FOLDER, detached=detach)
+        emulator = MiniStack(root / FOLDER)
         try:
             emulator.start()
             progress(f"Started the local AWS at {emulator.endpoint_url}")
             stack = bring_up(embedded(emulator.endpoint_url), python=emulator.python, progress=progress)
             _record(root, Session(stack, emulator.pid, emulator.token), progress)
+            if leftover:
+                progress('This shell still names the old one: eval "$(.venv/bin/perennial env)" again.')
+            if detach:
+                emulator.release()
         except BaseException:
             _end(root, emulator)
             raise
@@ -73,11 +85,15 @@ def up(*, detach: bool, progress: Progress, root: Path = ROOT) -> None:
 def down(*, progress: Progress, root: Path = ROOT) -> None:
     """End the recorded stack, and only it."""
     with only_one(root / LOCK):
-        found = read(root)
+        try:
+            found = read(root)
+        except DeployError as error:
+            _forget_damaged(root, error, progress)
+            return
         if found is None:
             progress("No stack is recorded; nothing to end.")
             return
-        if found.pid is not None and found.token is not None and (found.alive() or _owns(found.pid, found.token)):
+        if found.pid is not None and found.token is not None and (found.alive() or owns(found.pid, found.token)):
             end_group(found.pid)
             while found.alive():
                 time.sleep(0.02)
@@ -99,11 +115,15 @@ def read(root: Path = ROOT) -> Session | None:
         values: dict[str, Any] = json.loads(path.read_text())
         values["endpoint_url"] = values.pop("aws_endpoint_url")
         pid, token = values.pop("pid"), values.pop("token")
+        if not all(isinstance(value, str) for value in values.values()):
+            raise ValueError("a value of the stack is not a text")
+        if not (pid is token is None or (type(pid) is int and pid > 1 and isinstance(token, str))):
+            raise ValueError("pid and token belong together")
         return Session(LocalStack(**values), pid, token)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DeployError(f"{path}: damaged.", remedy="Remove it, and run `make up`.") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DeployError(f"{path}: damaged.", remedy="Run `make down`, which removes it, then `make up`.") from error
 
 
 def _record(root: Path, session: Session, progress: Progress) -> None:
@@ -127,12 +147,29 @@ def _elsewhere(endpoint_url: str) -> Aws:
     )
 
 
-def _owns(pid: int, token: str) -> bool:
-    """Whether the process carries our token, though it does not answer (Linux only)."""
-    try:
-        return f"MINISTACK_EDITION={token}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
+def _nothing_listens(endpoint_url: str) -> bool:
+    """Whether the endpoint is a port of this machine that refuses connections."""
+    if not on_this_machine(endpoint_url):
         return False
+    address = urlsplit(endpoint_url)
+    try:
+        port = address.port or (443 if address.scheme == "https" else 80)
+        socket.create_connection((str(address.hostname), port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    except (OSError, ValueError) as error:
+        raise DeployError(f"AWS_ENDPOINT_URL={endpoint_url}: {error}.", remedy="Correct it, or unset it.") from error
+    return False
+
+
+def _forget_damaged(root: Path, error: DeployError, progress: Progress) -> None:
+    """Remove a record that cannot be read, and end the emulator that works in our folder."""
+    progress(f"{error.message} Removed it.")
+    for pid in running_in(root / FOLDER):
+        end_group(pid)
+        progress("Ended the local AWS that it belonged to.")
+    shutil.rmtree(root / FOLDER / "tmp", ignore_errors=True)
+    (root / STACK_FILE).unlink(missing_ok=True)
 
 
 def _stay(root: Path, emulator: MiniStack, progress: Progress) -> None:
@@ -154,10 +191,6 @@ def _end(root: Path, emulator: MiniStack) -> None:
         found = read(root)
         if found and found.token == emulator.token:
             (root / STACK_FILE).unlink(missing_ok=True)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _describe(stack: LocalStack, progress: Progress) -> None:

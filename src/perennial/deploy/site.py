@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import mimetypes
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from perennial.deploy.stack import aws_errors
 from perennial.errors import DeployError
 
 CONFIG = "config.json"
@@ -20,13 +22,19 @@ def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
     """Upload the folder ``dist`` and ``config.json``, remove what is no longer part of it; returns the number of files.
 
     Raises:
-        DeployError: the site has not been built.
+        DeployError: the site has not been built, or S3 refused.
     """
     if not (dist / "index.html").is_file():
         raise DeployError(f"{dist}/index.html does not exist.", remedy="Run `make build`.")
     files = {path.relative_to(dist).as_posix(): path for path in sorted(dist.rglob("*")) if path.is_file()}
     bodies = {key: _body(path, api_url) for key, path in files.items()}
     bodies[CONFIG] = json.dumps({"api": api_url}).encode()
+    with aws_errors():
+        _replace(s3, bucket, bodies)
+    return len(bodies)
+
+
+def _replace(s3: Any, bucket: str, bodies: Mapping[str, bytes]) -> None:
     for key, body in bodies.items():
         s3.put_object(
             Bucket=bucket, Key=key, Body=body, ContentType=content_type(key), CacheControl="no-cache"
@@ -35,7 +43,6 @@ def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
     for key in [entry["Key"] for page in pages for entry in page.get("Contents", [])]:
         if key not in bodies:
             s3.delete_object(Bucket=bucket, Key=key)
-    return len(bodies)
 
 
 def content_type(key: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,19 @@ from perennial.deploy.package import Package, zip_package
 from perennial.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 DEPLOY_SECONDS = 900.0
+_CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of the account to deploy to."
+_REFUSED_CREDENTIALS = frozenset(
+    {
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "ExpiredToken",
+        "SignatureDoesNotMatch",
+        "InvalidAccessKeyId",
+    }
+)
 FUNCTION, HTTP_API, DATA_BUCKET = "ApiFunction", "HttpApi", "DataBucket"  # logical ids in the template
 
 
@@ -33,13 +43,41 @@ class Aws:
         """A boto3 client, made when first needed."""
         import boto3
 
-        return boto3.client(
-            service,
-            endpoint_url=self.endpoint_url,
-            region_name=self.region,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-        )
+        with aws_errors():
+            return boto3.client(
+                service,
+                endpoint_url=self.endpoint_url,
+                region_name=self.region,
+                aws_access_key_id=self.access_key,
+                aws_secret_access_key=self.secret_key,
+            )
+
+
+@contextmanager
+def aws_errors() -> Iterator[None]:
+    """What boto3 raises within the block, as one line: what AWS or the way to it said, and the remedy.
+
+    Raises:
+        DeployError: boto3 raised.
+    """
+    from boto3.exceptions import Boto3Error
+    from botocore import exceptions as found
+
+    try:
+        yield
+    except (found.NoCredentialsError, found.PartialCredentialsError, found.ProfileNotFound) as error:
+        raise DeployError(f"{error}.", remedy=_CREDENTIALS) from error
+    except found.EndpointConnectionError as error:
+        raise DeployError(f"{str(error).rstrip('.')}.", remedy="Is it running? Is AWS_ENDPOINT_URL right?") from error
+    except found.ClientError as error:
+        refused = error.response.get("Error", {}).get("Code") in _REFUSED_CREDENTIALS
+        raise DeployError(f"{_one_line(error)}.", remedy=_CREDENTIALS if refused else None) from error
+    except (found.BotoCoreError, Boto3Error) as error:
+        raise DeployError(f"{_one_line(error)}.") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".")[:400]
 
 
 @dataclass(frozen=True)
@@ -66,6 +104,31 @@ def deploy(
     Raises:
         DeployError: CloudFormation refused or failed; names the resource and its reason.
     """
+    with aws_errors():
+        return _deploy(aws, package, template, stage, parameters)
+
+
+def deployed(aws: Aws, stage: str) -> Deployed:
+    """The stack ``perennial-<stage>`` as it was deployed, by whatever tool.
+
+    Raises:
+        DeployError: there is none, or it is not whole.
+    """
+    with aws_errors():
+        return _deployed(aws.endpoint_url, _wait(aws.client("cloudformation"), f"perennial-{stage}"))
+
+
+def account(aws: Aws) -> str:
+    """The number of the account that the credentials belong to.
+
+    Raises:
+        DeployError: there are none, or they are refused.
+    """
+    with aws_errors():
+        return str(aws.client("sts").get_caller_identity()["Account"])
+
+
+def _deploy(aws: Aws, package: Package, template: Path, stage: str, parameters: Mapping[str, str] | None) -> Deployed:
     parsed = templates.read_template(template)
     bucket, key = _upload(aws, package, stage)
     body = templates.with_code(parsed, FUNCTION, bucket, key)
@@ -89,8 +152,7 @@ def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, str]:
     from botocore.exceptions import ClientError
 
     s3 = aws.client("s3")
-    account = aws.client("sts").get_caller_identity()["Account"]
-    bucket, key = f"perennial-{stage}-builds-{account}-{aws.region}", f"api/{package.digest}.zip"
+    bucket, key = f"perennial-{stage}-builds-{account(aws)}-{aws.region}", f"api/{package.digest}.zip"
     try:
         s3.head_object(Bucket=bucket, Key=key)
     except ClientError:

@@ -18,6 +18,7 @@ from perennial.deploy.package import ROOT, build_api_package
 from perennial.deploy.site import publish
 from perennial.deploy.stack import Aws, Deployed, deploy
 from perennial.errors import DeployError
+from perennial.settings import VARIABLES
 
 Progress = Callable[[str], None]
 
@@ -53,6 +54,10 @@ class LocalStack:
             "PERENNIAL_SITE_URL": self.site_url,
         }
 
+    def inhabit(self, env: Mapping[str, str]) -> dict[str, str]:
+        """``env`` with this stack in place of any other: no variable of AWS or of our settings is left over in it."""
+        return {name: value for name, value in env.items() if not names_a_stack(name)} | self.environment()
+
     def aws(self) -> Aws:
         """Where boto3 clients of this stack come from."""
         return Aws(self.endpoint_url, self.region, self.access_key, self.secret_key)
@@ -84,6 +89,11 @@ def running_stack(
     finally:
         if own:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def names_a_stack(name: str) -> bool:
+    """Whether an environment variable says which stack, account or endpoint to work on, or how."""
+    return name in VARIABLES.values() or (name.startswith("AWS_") and name != "AWS_CA_BUNDLE")
 
 
 def embedded(endpoint_url: str) -> Aws:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import sys
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +23,10 @@ def main() -> int:
     parser.add_argument("--candidate", help="for the step train")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--result", type=Path, help="where to write the result as JSON; standard output by default")
+    parser.add_argument("--follow", action="store_true", help="end with whoever holds the other end of stdin")
     given = parser.parse_args()
+    if given.follow:
+        threading.Thread(target=_follow, daemon=True).start()
     try:
         workspace = open_workspace(
             given.spec, given.run, force=given.force, now=lambda: datetime.now(UTC), progress=_say
@@ -34,6 +40,12 @@ def main() -> int:
     else:
         sys.stdout.write(result + "\n")
     return 0
+
+
+def _follow() -> None:
+    """A killed caller closes the pipe: nobody waits for the result, and a retry would run beside this process."""
+    os.read(0, 1)
+    os._exit(128 + signal.SIGTERM)
 
 
 def _say(text: str) -> None:

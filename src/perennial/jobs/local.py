@@ -47,6 +47,7 @@ def run_step(step: str, spec: str, run: str, **arguments: str | bool | None) -> 
     with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
         result = Path(folder, "result.json")
         command = [python, "-m", "perennial.jobs", step, "--spec", spec, "--run", run, "--result", str(result)]
+        command.append("--follow")
         for name, value in arguments.items():
             if value is True:
                 command.append(f"--{name}")
@@ -65,9 +66,9 @@ class _Ended:
 
 
 def _follow(command: list[str]) -> _Ended:
-    """Run a command, passing each line on to the log; its process never outlives ours."""
+    """Run a command, passing each line on to the log; its process never outlives ours: it ends when its stdin does."""
     line = "no output"
-    pipes: dict[str, int] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     with subprocess.Popen(command, text=True, env=_environment(), **pipes) as process:  # type: ignore[call-overload]  # noqa: S603
         try:
             assert process.stdout is not None
