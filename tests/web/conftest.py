@@ -11,11 +11,11 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from perennial.deploy.form import build_form
 from perennial.store import Store, memory_store
 from tests.support import models
+from tests.support.browser import find_browser
 from tests.web.web_harness import (
     FRONTEND,
     Api,
     SiteHost,
-    find_browser,
     origin_of,
     serving,
     site_host,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -27,9 +26,6 @@ from perennial.store import Store
 
 ROOT = Path(__file__).parents[2]
 FRONTEND = ROOT / "frontend"
-BROWSER_NOTE = ROOT / ".local" / "browser"  # what `make browser` found or installed
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-MAC_BROWSER = Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome")
 
 
 def npm(*arguments: str) -> str:
@@ -45,17 +41,6 @@ def npm(*arguments: str) -> str:
     )
     assert done.returncode == 0, f"npm {' '.join(arguments)} failed:\n{done.stdout}\n{done.stderr}"
     return done.stdout
-
-
-def find_browser() -> str | None:
-    """The machine's Chromium or Chrome; None leaves the choice to Playwright's own."""
-    named = os.environ.get("PERENNIAL_BROWSER")
-    if named:
-        return named
-    if BROWSER_NOTE.is_file() and (noted := shutil.which(BROWSER_NOTE.read_text().strip())):
-        return noted
-    on_path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    return on_path or (str(MAC_BROWSER) if MAC_BROWSER.exists() else None)
 
 
 @dataclass
