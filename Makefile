@@ -1,9 +1,16 @@
 # Every target does its own set-up, under this folder, from any Python 3.11 to 3.13: make PYTHON=/path/to/python3.12
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+.NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
 export PYTHON PYTHONNOUSERSITE = 1 SAM_CLI_TELEMETRY = 0
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+# Where nobody can write to the home, as in some containers, every tool's caches go below the repository instead.
+SPARE_HOME := $(shell [ -d "$$HOME" ] && [ -w "$$HOME" ] || { mkdir -p .local/home && echo "$$PWD/.local/home"; })
+ifneq ($(SPARE_HOME),)
+export HOME := $(SPARE_HOME)
+endif
 
 SETUP := sh infra/setup/setup.sh
 MAIN := .venv/bin
@@ -76,6 +83,6 @@ lock: ## Pin all packages anew (UPGRADE=1: at their newest versions)
 	@$(SETUP) lock.py $(if $(UPGRADE),--upgrade)
 
 clean: ## Remove all that was built or set up; a running local AWS is ended first
-	@if [ -x $(MAIN)/python ]; then $(MAIN)/python -m perennial.deploy down; fi
+	@if [ -x $(MAIN)/python ]; then $(MAIN)/python -m perennial.deploy down || true; fi
 	rm -rf .venv .local build dist frontend/dist frontend/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

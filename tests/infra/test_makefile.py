@@ -29,6 +29,36 @@ def test_it_stays_small() -> None:
     assert len(MAKEFILE.splitlines()) < 150
 
 
+@pytest.mark.parametrize("home", ["/dev/null", "/nonexistent", ""])
+def test_without_a_home_caches_go_below_the_repository(tmp_path: Path, home: str) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE + "\nshow:\n\t@echo home=$$HOME\n")
+    env = {"PATH": os.environ["PATH"]}
+    command = ["make", "-C", str(tmp_path), "show"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=env | {"HOME": home})
+    assert f"home={tmp_path}/.local/home" in shown.stdout
+    assert (tmp_path / ".local/home").is_dir()
+    own = tmp_path / "own"
+    own.mkdir()
+    shown = subprocess.run(command, capture_output=True, text=True, check=True, env=env | {"HOME": str(own)})
+    assert f"home={own}\n" in shown.stdout
+
+
+def test_make_j_runs_one_target_after_the_other(tmp_path: Path) -> None:
+    """`make -j2 test` must not lint, set up and test at once."""
+    targets = "\nshow: first second\nfirst:\n\t@echo 1; sleep 0.3; echo 2\nsecond:\n\t@echo 3\n"
+    (tmp_path / "Makefile").write_text(MAKEFILE + targets)
+    shown = subprocess.run(["make", "-j2", "-C", str(tmp_path), "show"], capture_output=True, text=True, check=True)
+    assert [line for line in shown.stdout.splitlines() if line.isdigit()] == ["1", "2", "3"]
+
+
+def test_clean_goes_on_where_down_fails(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / ".venv").mkdir()
+    fake(tmp_path / ".venv/bin", "python", "exit 11")
+    subprocess.run(["make", "-C", str(tmp_path), "clean"], capture_output=True, check=True)
+    assert not (tmp_path / ".venv").exists()
+
+
 def fake(folder: Path, name: str, script: str) -> None:
     folder.mkdir(exist_ok=True)
     (folder / name).write_text(f"#!/bin/sh\n{script}\n")
