@@ -4,7 +4,7 @@
  */
 
 /**
- * @typedef {"number" | "choice" | "open" | "text" | "date" | "date-time"} Kind
+ * @typedef {"number" | "choice" | "open" | "text" | "date" | "date-time" | "moment"} Kind  A moment is a date with or without a time.
  *
  * @typedef {object} Field
  * @property {string} name        The record's key, exactly as the schema spells it; may hold any character.
@@ -17,6 +17,7 @@
  * @property {number} [max]       Inclusive.
  * @property {number} [step]      The number must be a multiple of this.
  * @property {number} [maxLength] In characters.
+ * @property {string} [pattern]   A regular expression that the text must match.
  * @property {(string | number | boolean)[]} options  Values of a choice, or suggestions of an open field.
  *
  * @typedef {{ text: string, bad: boolean }} Entry  What a control holds; `bad` when the browser could not read it.
@@ -64,6 +65,8 @@ export function parse(field, entry) {
     case "date":
     case "date-time":
       return { value: text };
+    case "moment":
+      return new RegExp(field.pattern ?? "", "u").test(text) ? { value: text } : { error: malformed(field) };
     default:
       return text.length > (field.maxLength ?? Infinity)
         ? { error: `Use at most ${field.maxLength} characters.` }
@@ -145,6 +148,9 @@ function kind(name, shape) {
 
 /** @returns {Partial<Field> & { kind: Kind }} */
 function text(shape) {
+  if (shape["x-perennial-kind"] === "date") {
+    return { kind: "moment", pattern: shape.pattern, maxLength: shape.maxLength };
+  }
   if (shape.format === "date" || shape.format === "date-time") return { kind: shape.format };
   const open = Array.isArray(shape.examples) && shape.examples.length > 0;
   return { kind: open ? "open" : "text", options: open ? shape.examples : [], maxLength: shape.maxLength };
@@ -153,6 +159,7 @@ function text(shape) {
 function help(field, description) {
   const parts = [description, range(field)];
   if (field.kind === "open") parts.push("Other values than those suggested are allowed");
+  if (field.kind === "moment") parts.push("A date such as 2026-11-21, or with a time: 2026-11-21T08:30");
   if (!field.required) parts.push(field.kind === "choice" ? undefined : "Leave empty if not known");
   return parts
     .filter(Boolean)
@@ -204,6 +211,7 @@ function missing(field) {
       choice: "Choose a value.",
       date: "Enter a date.",
       "date-time": "Enter a date and time.",
+      moment: "Enter a date.",
     }[field.kind] ?? "Enter a value."
   );
 }
@@ -214,6 +222,7 @@ function malformed(field) {
       number: "Enter a number, such as 12.5.",
       date: "Enter a whole date.",
       "date-time": "Enter a whole date and time.",
+      moment: "Enter a date such as 2026-11-21, or with a time: 2026-11-21T08:30.",
     }[field.kind] ?? "Enter a value."
   );
 }

@@ -96,6 +96,26 @@ test("dates ask for all of a date", () => {
   assert.deepEqual(parse(only({ type: "string", format: "date" }), typed("")), { error: "Enter a date." });
 });
 
+test("a date may come with or without its time", () => {
+  const pattern =
+    "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])([T ]([01][0-9]|2[0-3]):[0-5][0-9]" +
+    "(:[0-5][0-9](\\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$";
+  const examples = ["2026-11-21", "2026-11-21T08:30"];
+  const date = { type: "string", maxLength: 40, pattern, examples, "x-perennial-kind": "date" };
+  for (const field of [only(date), nullable(date)]) {
+    assert.deepEqual([field.kind, field.maxLength, field.options], ["moment", 40, []]);
+    assert.match(field.help, /2026-11-21, or with a time: 2026-11-21T08:30/);
+    for (const text of [...examples, "2026-11-21 08:30:15", "2026-11-21T08:30:00+01:00"]) {
+      assert.deepEqual(parse(field, typed(text)), { value: text });
+    }
+    for (const text of ["21.11.2026", "2026-11", "2026-13-01", "2026-11-21T", "2026-11-21T8:30", "yesterday"]) {
+      assert.match(parse(field, typed(text)).error, /^Enter a date such as 2026-11-21/);
+    }
+  }
+  assert.deepEqual(parse(only(date), typed("")), { error: "Enter a date." });
+  assert.deepEqual(parse(nullable(date), typed("")), { value: null });
+});
+
 test("names in snake case read as words, others stay, given titles win", () => {
   const titles = fieldsOf(
     object({ petal_width: { type: "number" }, "Work/Study Hours": { type: "number" }, a_B: { type: "number" } }),

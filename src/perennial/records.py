@@ -24,7 +24,16 @@ MAX_TEXT = 500
 MAX_DATE_TEXT = 40
 MAX_REASON = 300
 EPOCH = datetime(1970, 1, 1)
+DATE_PATTERN = (  # no `format` says "with or without a time": a day is enough, and so is a time without its zone
+    r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    r"([T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9](\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$"
+)
 DATE_PARTS = ("days", "month", "weekday", "hour")
+_DATE_SCHEMA: dict[str, JsonValue] = {
+    "pattern": DATE_PATTERN,
+    "examples": ["2026-11-21", "2026-11-21T08:30"],
+    "x-perennial-kind": "date",
+}
 
 
 @dataclass(frozen=True)
@@ -178,7 +187,8 @@ def _type(feature: Feature) -> Any:
         case CategoryFeature():
             return Annotated[StrictStr, Field(max_length=MAX_TEXT)]
         case _:
-            return Annotated[StrictStr, Field(max_length=MAX_DATE_TEXT), AfterValidator(_iso)]
+            text = Field(max_length=MAX_DATE_TEXT, json_schema_extra=_DATE_SCHEMA)
+            return Annotated[StrictStr, text, AfterValidator(_iso)]
 
 
 def _whole(value: float) -> float:
@@ -209,7 +219,5 @@ def _form_hints(feature: Feature) -> dict[str, JsonValue] | None:
     match feature:
         case CategoryFeature(unknown="encode"):
             return {"examples": list(feature.values)}
-        case DateFeature():
-            return {"format": "date-time"}
         case _:
             return None

@@ -53,8 +53,12 @@ async def each(client: httpx.AsyncClient, *asked: tuple[str, str]) -> list[httpx
 
 
 ALL = (
-    ("GET", "/ready"), ("GET", "/models"), ("POST", "/predict"), ("POST", "/models/iris/predict"), ("GET", "/models/iris")
-)  # fmt: skip
+    ("GET", "/ready"),
+    ("GET", "/models"),
+    ("POST", "/predict"),
+    ("POST", "/models/iris/predict"),
+    ("GET", "/models/iris"),
+)
 
 
 def test_two_looks_and_a_cold_start_fit_into_the_function_s_time() -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from perennial.errors import InvalidRecord
-from perennial.records import RecordSchema, columns, date_parts
+from perennial.records import DATE_PATTERN, RecordSchema, columns, date_parts
 from perennial.spec import ModelSpec
 from tests.support.datasets import make_spec
 
@@ -126,9 +129,33 @@ def test_the_json_schema_draws_a_form() -> None:
     assert fields["score"]["description"] == "From 0."
     assert fields["sex"]["enum"] == ["f", "m"]
     assert fields["Town.Name"]["examples"] == ["Rome", "Oslo"]
-    assert fields["since"]["format"] == "date-time"
+    since, null = fields["since"]["anyOf"]
+    assert null == {"type": "null"}
+    assert since == {
+        "type": "string", "maxLength": 40, "pattern": DATE_PATTERN, "x-perennial-kind": "date",
+        "examples": ["2026-11-21", "2026-11-21T08:30"],
+    }  # fmt: skip
     assert fields["id"]["x-perennial-role"] == "id"
     json.dumps(schema, allow_nan=False)
+
+
+DATED = RecordSchema(make_spec(features={"since": {"type": "date"}}))
+
+
+@settings(max_examples=200)
+@given(st.from_regex(DATE_PATTERN, fullmatch=True), st.integers(1, 9998), st.integers(1, 28))
+def test_a_date_that_the_json_schema_allows_is_taken(text: str, year: int, day: int) -> None:
+    """Only the calendar itself can still refuse one: there is no 30 February and no year 0."""
+    text = f"{year:04d}{text[4:8]}{day:02d}{text[10:]}"
+    assert re.search(DATE_PATTERN, text)
+    DATED.validate({"since": text})
+
+
+@pytest.mark.parametrize("text", ["2026-11-21", "2026-11-21T08:30", "2026-11-21 08:30:15", "2026-11-21T08:30:15.25Z",
+                                  "2026-11-21T08:30+01:00"])  # fmt: skip
+def test_dates_as_they_are_written_are_within_the_json_schema(text: str) -> None:
+    assert re.search(DATE_PATTERN, text)
+    DATED.validate({"since": text})
 
 
 @pytest.mark.parametrize("name", ["class", "model_config", "__proto__", "a b", "ü", "f0", "1", "x" * 300, "a.b[0]"])
