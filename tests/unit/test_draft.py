@@ -301,3 +301,11 @@ def test_a_long_tail_is_given_more_room() -> None:
     body = [float(i % 100) for i in range(ROWS)]
     assert judge_range(np.array(body), integer=True) == Range(0, 150)
     assert judge_range(np.array([*body, 1000.0]), integer=True) == Range(0, 3000)
+
+
+@pytest.mark.parametrize(("rows", "fraction", "said"), [(14_999, 0.2, False), (15_000, 0.1, True)])
+def test_many_rows_leave_a_larger_share_to_learn_from(tmp_path: Path, rows: int, fraction: float, said: bool) -> None:
+    columns = {"a": (i % 97 for i in range(rows)), "y": ("yes" if i % 3 else "no" for i in range(rows))}
+    draft, spec = drafted(tmp_path, columns)
+    assert spec.holdout.fraction == fraction
+    assert ("# a tenth, 1,500 rows, measures well enough" in draft.text) is said

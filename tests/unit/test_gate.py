@@ -123,13 +123,28 @@ def test_a_champion_that_could_not_be_measured_is_not_beaten() -> None:
     unknown = Champion(version=CHAMPION.version, metrics=None, why="it wants the column Age")
     decision = decide(candidate({}, {"roc_auc": 0.99}), unknown)
     assert not decision.passed
-    assert "could not be measured on this holdout: it wants the column Age" in rule(decision, "gain.roc_auc").reason
+    version = candidate({}, {"roc_auc": 0.99}).version
+    assert rule(decision, "gain.roc_auc").reason == (
+        "not comparable with champion 0123456789abcdef: it wants the column Age. "
+        f"To let it serve all the same: `perennial promote {MODEL} {version}`."
+    )
     for metrics in ({}, {"roc_auc": math.nan}):
         half = Champion(version=CHAMPION.version, metrics=metrics)
         assert (
             "of champion 0123456789abcdef is"
             in rule(decide(candidate({}, {"roc_auc": 0.99}), half), "gain.roc_auc").reason
         )
+
+
+@pytest.mark.parametrize(("theirs", "passed"), [(0.93, True), (0.95, False)])
+def test_where_holdouts_differ_the_gain_is_that_on_the_rows_they_share(theirs: float, passed: bool) -> None:
+    """The candidate's figure on its whole holdout decides neither way."""
+    champion = Champion(version=CHAMPION.version, metrics={"roc_auc": theirs}, rows=1234, candidate={"roc_auc": 0.94})
+    for whole in (0.5, 0.99):
+        found = rule(decide(candidate({}, {"roc_auc": whole}), champion), "gain.roc_auc")
+        assert found.passed is passed
+        assert f"roc_auc 0.94 against {theirs}" in found.reason
+        assert "on the 1,234 holdout rows that neither learnt from" in found.reason
 
 
 @pytest.mark.parametrize(

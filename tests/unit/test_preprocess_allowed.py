@@ -16,6 +16,30 @@ def test_seeds_and_threads_are_not_the_specs_to_choose() -> None:
     assert (boosted.tree_method, boosted.device) == ("hist", "cpu")
 
 
+def test_libraries_are_kept_from_printing() -> None:
+    assert resolve("sklearn.ensemble.GradientBoostingClassifier", {"verbose": 2}, 1).verbose == 0
+    assert resolve("xgboost.XGBClassifier", {"verbosity": 3}, 1).verbosity == 1  # warnings only, which become notes
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sklearn.calibration.CalibratedClassifierCV",
+        "sklearn.cross_decomposition.PLSRegression",
+        "sklearn.isotonic.IsotonicRegression",
+        "sklearn.kernel_ridge.KernelRidge",
+    ],
+)
+def test_whatever_predicts_may_be_named(path: str) -> None:
+    assert type(resolve(path, {}, 0)).__name__ == path.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("name", ["MultinomialNB", "ComplementNB", "CategoricalNB"])
+def test_what_can_never_work_on_scaled_numbers_says_so(name: str) -> None:
+    with pytest.raises(TrainingError, match=f"{name} takes no negative numbers.*GaussianNB"):
+        resolve(f"sklearn.naive_bayes.{name}", {}, 0)
+
+
 def test_an_estimator_without_a_seed_is_left_alone() -> None:
     assert resolve("sklearn.linear_model.LinearRegression", {"fit_intercept": False}, 1).fit_intercept is False
 

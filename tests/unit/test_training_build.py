@@ -11,20 +11,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from perennial.datasets.arrow import arrow_schema, encode
-from perennial.datasets.load import Rows
 from perennial.registry.gate import decide
 from perennial.registry.registry import Registry
 from perennial.serving.load import load
-from perennial.serving.predictor import Predictor
-from perennial.spec import CategoryFeature, ModelSpec, NumberFeature
+from perennial.spec import ModelSpec
 from perennial.store import memory_store
 from perennial.training.build import Version, build_version
 from perennial.training.candidate import train_candidate
-from perennial.training.champion import evaluate_champion
 from perennial.training.outcome import TrainedCandidate
 from tests.support import training as cases
 from tests.support.training import Problem
@@ -145,60 +140,3 @@ def test_names_from_data_cannot_break_out_of_the_card() -> None:
     assert "script" not in Reader(version.files["card.html"]).tags
     assert evil in Reader(version.files["card.html"]).words
     assert all(b"<script" not in data for name, data in version.files.items() if name.endswith(".svg"))
-
-
-def test_the_champion_is_measured_on_the_same_rows(version: Version) -> None:
-    problem = cases.mixed()
-    predictor = Predictor(version.manifest, version.files["model.onnx"])
-    found = evaluate_champion(predictor, problem.holdout, problem.spec, problem.classes)
-    assert found.version == version.manifest.version
-    assert found.metrics == {name: metric.value for name, metric in version.manifest.metrics.items()}
-
-
-def test_the_champion_reads_rows_by_its_own_spec(version: Version) -> None:
-    """The new spec has another order of features, other categories and a column more: the answers stay the same."""
-    problem = cases.mixed()
-    color = problem.spec.features["color"]
-    assert isinstance(color, CategoryFeature)
-    features = {
-        "extra": NumberFeature(type="number"),
-        "color": color.model_copy(update={"values": ("mauve", "blue", "green", "red")}),
-        **{name: problem.spec.features[name] for name in ("day", "group", "number")},
-    }
-    spec = problem.spec.model_copy(update={"features": features})
-    table = problem.holdout.table.append_column("extra", pa.array(np.zeros(problem.holdout.table.num_rows)))
-    table = table.select([field.name for field in arrow_schema(spec)])
-    holdout = Rows(encode(table, spec), problem.holdout.y, table)
-    assert not np.array_equal(holdout.x[:, :4], problem.holdout.x[:, :4])
-    predictor = Predictor(version.manifest, version.files["model.onnx"])
-    found = evaluate_champion(predictor, holdout, spec, problem.classes)
-    assert found.metrics == {name: metric.value for name, metric in version.manifest.metrics.items()}
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"task": "multiclass"}, "its task is binary"),
-        ({"classes": ("yes", "no")}, "its positive class is 'yes'"),
-        ({"drop": "color"}, "its feature 'color' is no longer in the data"),
-        ({"retype": "number"}, "its feature 'number' has another type now"),
-    ],
-)
-def test_a_champion_that_cannot_be_measured_says_why(version: Version, change: dict[str, object], why: str) -> None:
-    problem = cases.mixed()
-    predictor = Predictor(version.manifest, version.files["model.onnx"])
-    spec, holdout, classes = problem.spec, problem.holdout, problem.classes
-    table = holdout.table
-    match change:
-        case {"task": task}:
-            spec = spec.model_copy(update={"task": task})
-        case {"classes": ("yes", "no")}:
-            classes = ("yes", "no")
-        case {"drop": str(name)}:
-            table = table.drop_columns([name])
-        case {"retype": str(name)}:
-            place = table.column_names.index(name)
-            table = table.set_column(place, name, table.column(name).cast(pa.string()))
-    found = evaluate_champion(predictor, type(holdout)(holdout.x, holdout.y, table), spec, classes)
-    assert found.metrics is None
-    assert why in found.why

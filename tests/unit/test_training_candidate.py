@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from sklearn import linear_model
+from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
 from perennial.datasets.load import Rows
 from perennial.errors import TrainingError
+from perennial.export import export_pipeline
+from perennial.records import columns
 from perennial.spec import Candidate
+from perennial.training.allowed import resolve
 from perennial.training.candidate import train_candidate
+from perennial.training.foreign import first_line
 from perennial.training.outcome import CandidateReport, RefusedCandidate, TrainedCandidate, select
+from perennial.training.preprocess import build_pipeline
+from perennial.training.weights import with_indices
 from tests.support import training as cases
 from tests.support.training import BOOSTED, FOREST, LOGISTIC, RIDGE, TREE, XGBOOST, Problem
 
@@ -87,12 +95,19 @@ def test_a_setting_that_cannot_be_fitted_is_noted_and_the_others_go_on() -> None
     [
         ({**LOGISTIC, "params": {"max_itre": 5}}, ["candidates.odd.params.max_itre", "Did you mean max_iter"]),
         ({**LOGISTIC, "search": {"CC": [1]}}, ["candidates.odd.search.CC", "C"]),
-        ({**LOGISTIC, "search": {"C": []}}, ["candidates.odd.search.C: no values"]),
         ({**LOGISTIC, "params": {"C": -1}}, ["'C'"]),
         ({"estimator": "sklearn.linear_model.Ridge"}, ["candidates.odd.estimator", "multiclass", "classifier"]),
-        ({"estimator": "os.system"}, ["not allowed"]),
+        ({"estimator": "sklearn.utils.parallel.Parallel"}, ["not allowed"]),
         ({"estimator": "sklearn.tree.DecisionTree"}, ["DecisionTree"]),
-        ({**XGBOOST, "params": {"max_depth": "deep"}}, []),
+        ({**XGBOOST, "params": {"max_depth": "deep"}}, ["XGBoostError: Invalid Parameter format for max_depth"]),
+        ({**FOREST, "params": {"monotonic_cst": {"a": 1}}}, ["IndexError: "]),
+        ({**BOOSTED, "params": {"max_bins": None}}, ["InvalidParameterError: The 'max_bins' parameter"]),
+        (
+            {**LOGISTIC, "params": {"class_weight": {"setosa": 1, "lily": 5}}},
+            ["candidates.odd.params.class_weight: 'lily'", "'setosa', 'versicolor', 'virginica'"],
+        ),
+        ({**LOGISTIC, "search": {"class_weight": [{"lily": 5}]}}, ["candidates.odd.search.class_weight: 'lily'"]),
+        ({"estimator": "sklearn.naive_bayes.MultinomialNB"}, ["candidates.odd.estimator", "no negative numbers"]),
     ],
 )
 def test_what_cannot_be_trained_is_refused_with_one_line(candidate: dict[str, Any], words: list[str]) -> None:
@@ -100,6 +115,91 @@ def test_what_cannot_be_trained_is_refused_with_one_line(candidate: dict[str, An
     assert "\n" not in outcome.reason and outcome.reason
     for word in words:
         assert word in outcome.reason
+
+
+class Hostile(LogisticRegression):  # type: ignore[misc]
+    """Raises what it is told to, where it is told to."""
+
+    raises: ClassVar[BaseException] = MemoryError()
+    where: ClassVar[str] = "fit"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if self.where == "fit" or (self.where == "last fit" and len(y) == 120):
+            raise self.raises
+        return super().fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Any:
+        if self.where == "predict" or (self.where == "proof" and len(X) > 30):
+            raise self.raises
+        return super().predict(X)
+
+
+@pytest.fixture
+def hostile(monkeypatch: pytest.MonkeyPatch) -> Problem:
+    """An estimator of scikit-learn's, but for what it raises; 120 training rows, hence folds of 96 and 24."""
+    monkeypatch.setattr(linear_model, "LogisticRegression", Hostile)
+    return cases.iris().having(candidates={"odd": LOGISTIC})
+
+
+@pytest.mark.parametrize("where", ["fit", "predict", "last fit", "proof"])
+@pytest.mark.parametrize("error", [IndexError, MemoryError, RuntimeError, AssertionError, StopIteration, OSError])
+def test_whatever_an_estimator_raises_costs_only_that_candidate(
+    hostile: Problem, monkeypatch: pytest.MonkeyPatch, where: str, error: type[Exception]
+) -> None:
+    monkeypatch.setattr(Hostile, "raises", error("so it goes\nand on"))
+    monkeypatch.setattr(Hostile, "where", where)
+    assert refused(hostile, "odd").reason == f"{error.__name__}: so it goes"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_whoever_ends_the_process_is_obeyed(
+    hostile: Problem, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
+) -> None:
+    monkeypatch.setattr(Hostile, "raises", end())
+    with pytest.raises(end):
+        attempt(hostile, "odd")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[05:03:43] /workspace/src/learner.cc:109: value -1 is odd\nStack trace:", "value -1 is odd"),
+        (
+            "[05:03:43] WARNING: /workspace/src/learner.cc:740: \nParameters unused",
+            "Parameters unused",
+        ),
+        ("plain [05:03:43] text", "plain [05:03:43] text"),
+    ],
+)
+def test_a_reason_holds_neither_the_time_nor_a_path(text: str, line: str) -> None:
+    assert first_line(ValueError(text)) == line
+
+
+def test_class_weights_go_by_the_labels_of_the_target() -> None:
+    """As text or as numbers, they are those of the spec, not of the class index."""
+    weighted = {"no": 1, "yes": 50}
+    problem = cases.mixed().having(candidates={"odd": {**LOGISTIC, "params": {"class_weight": weighted}}})
+    outcome = trained(problem, "odd")
+    fitted = resolve("sklearn.linear_model.LogisticRegression", {"max_iter": 100, "class_weight": {0: 1, 1: 50}}, 42)
+    pipeline = build_pipeline(columns(problem.spec), fitted).fit(problem.train.x, problem.train.y.astype(np.int64))
+    assert outcome.onnx == export_pipeline(pipeline, columns(problem.spec), 2)
+    assert outcome.report.params["class_weight"] == weighted
+    labels = ("7", "0")  # label 0 is the class of index 1
+    assert with_indices({"class_weight": {0: 3, "7": 2}}, labels, "x") == {"class_weight": {1: 3, 0: 2}}
+    with pytest.raises(TrainingError, match=r"x\.class_weight: '0' is named twice"):
+        with_indices({"class_weight": {0: 3, "0.0": 2}}, labels, "x")
+    assert with_indices({"class_weight": "balanced", "C": 1}, labels, "x") == {"class_weight": "balanced", "C": 1}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "param"),
+    [("sklearn.ensemble.GradientBoostingClassifier", "verbose"), ("xgboost.XGBClassifier", "verbosity")],
+)
+def test_libraries_print_nothing(estimator: str, param: str, capfd: pytest.CaptureFixture[str]) -> None:
+    loud = {"estimator": estimator, "params": {"n_estimators": 3, param: 3}}
+    report = trained(cases.iris().having(candidates={"loud": loud}), "loud").report
+    assert capfd.readouterr() == ("", "")
+    assert any(note.startswith(f"{param} is left out") for note in report.notes)
 
 
 def test_library_warnings_become_notes(recwarn: pytest.WarningsRecorder, capfd: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def test_a_score_to_maximise_is_maximised() -> None:
 
 
 def test_all_settings_failing_tells_the_first_reason() -> None:
-    with pytest.raises(TrainingError, match=r"\{'answer': -1.0\}: cannot answer -1.0$"):
+    with pytest.raises(TrainingError, match=r"\{'answer': -1.0\}: ValueError: cannot answer -1.0$"):
         search(pipeline, [{"answer": -1.0}, {"answer": -2.0}], problem_of(np.arange(50.0)), lambda text: None)
 
 

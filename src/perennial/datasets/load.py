@@ -36,6 +36,15 @@ def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: 
         DataError: the version was made under another schema than the spec's.
         IntegrityError: a part is gone or does not match its digest.
     """
+    table = stored_table(store, spec, manifest, split)
+    if spec.time is not None:
+        order = np.argsort(table.column(spec.time).to_numpy(), kind="stable")
+        table = table.take(pa.array(order))
+    return Rows(encode(table, spec), target_values(table, spec, manifest.classes), table)
+
+
+def stored_table(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: SplitName) -> pa.Table:
+    """The rows of one side as they are stored: by source and row. Raises as :func:`load_split`."""
     if manifest.schema_digest != schema_digest(spec):
         raise DataError(
             f"Dataset {manifest.id[:12]} was made under another version of the spec.",
@@ -43,8 +52,4 @@ def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: 
         )
     schema = arrow_schema(spec)
     parts = [get_part(store, spec.name, part, schema) for part in manifest.parts if part.split == split]
-    table = pa.concat_tables(parts).combine_chunks()
-    if spec.time is not None:
-        order = np.argsort(table.column(spec.time).to_numpy(), kind="stable")
-        table = table.take(pa.array(order))
-    return Rows(encode(table, spec), target_values(table, spec, manifest.classes), table)
+    return pa.concat_tables(parts).combine_chunks()

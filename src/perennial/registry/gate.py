@@ -57,17 +57,23 @@ class Decision(_Frozen):
 
 
 class Champion(_Frozen):
-    """The champion as measured on the candidate's holdout. ``metrics`` is None if it could not be: ``why`` says."""
+    """The champion as measured on holdout rows that the candidate has not learnt from either.
+
+    ``metrics`` is None if it could not be: ``why`` says. Where these rows are not the candidate's whole holdout,
+    ``rows`` counts them and ``candidate`` holds the candidate's own metrics there.
+    """
 
     version: str
     metrics: dict[str, float] | None
     why: str = ""
+    rows: int | None = None
+    candidate: dict[str, float] | None = None
 
 
 def decide(candidate: ModelManifest, champion: Champion | None) -> Decision:
     """Judge a published candidate by its own spec's gate policy. ``champion`` is None before the first promotion."""
     metrics = {name: metric.value for name, metric in candidate.metrics.items()}
-    rules = judge(candidate.spec, metrics, candidate.slices, candidate.parity, champion)
+    rules = judge(candidate.spec, metrics, candidate.slices, candidate.parity, champion, candidate.version)
     return Decision(
         candidate=candidate.version,
         champion=champion.version if champion else None,
@@ -82,13 +88,18 @@ def judge(
     slices: Mapping[str, Slices],
     parity: Parity,
     champion: Champion | None,
+    version: str = "VERSION",
 ) -> tuple[RuleResult, ...]:
-    """One answer for each rule of the spec's gate. A metric that is missing or not finite never passes."""
+    """One answer for each rule of the spec's gate. A metric that is missing or not finite never passes.
+
+    ``version`` is the candidate's: where it cannot be compared, the reason tells how to promote it.
+    """
     policy = spec.gate
+    remedy = f"To let it serve all the same: `perennial promote {spec.name} {version}`."
     return (
         *(_bound("minimum", name, metrics.get(name), bound) for name, bound in sorted(policy.minimum.items())),
         *(_bound("maximum", name, metrics.get(name), bound) for name, bound in sorted(policy.maximum.items())),
-        _gain(spec.metric, metrics, champion, policy.gain),
+        _gain(spec.metric, metrics, champion, policy.gain, remedy),
         *(
             _slices(column, spec.metric, metrics.get(spec.metric), slices.get(column, {}), limit)
             for column, limit in sorted(policy.slices.items())
@@ -126,23 +137,25 @@ def _bound(side: str, metric: str, value: float | None, bound: float) -> RuleRes
     return RuleResult(rule=rule, passed=passed, reason=reason, value=value, bound=bound)
 
 
-def _gain(metric: str, metrics: Mapping[str, float], champion: Champion | None, wanted: float) -> RuleResult:
+def _gain(
+    metric: str, metrics: Mapping[str, float], champion: Champion | None, wanted: float, remedy: str
+) -> RuleResult:
     rule = f"gain.{metric}"
     if champion is None:
         return RuleResult(rule=rule, passed=True, reason="no champion yet.", bound=wanted)
     if champion.metrics is None:
-        reason = (
-            f"champion {champion.version} could not be measured on this holdout: {champion.why or 'no reason given'}."
-        )
+        reason = f"not comparable with champion {champion.version}: {champion.why or 'no reason given'}. {remedy}"
         return RuleResult(rule=rule, passed=False, reason=reason, bound=wanted)
-    ours, theirs = metrics.get(metric), champion.metrics.get(metric)
+    shared = metrics if champion.candidate is None else champion.candidate
+    ours, theirs = shared.get(metric), champion.metrics.get(metric)
     missing = _missing(metric, ours) or _missing(f"{metric} of champion {champion.version}", theirs)
     if missing or ours is None or theirs is None:
-        return RuleResult(rule=rule, passed=False, reason=f"{missing}.", bound=wanted)
+        return RuleResult(rule=rule, passed=False, reason=f"{missing}. {remedy}", bound=wanted)
+    rows = "the same rows" if champion.rows is None else f"the {champion.rows:,} holdout rows that neither learnt from"
     gain = theirs - ours if metric in LOWER_IS_BETTER else ours - theirs
     passed = gain >= wanted - ROUNDING
     reason = (
-        f"{metric} {ours:.6g} against {theirs:.6g} of champion {champion.version} on the same rows: "
+        f"{metric} {ours:.6g} against {theirs:.6g} of champion {champion.version} on {rows}: "
         f"a gain of {gain:.6g}, {'and' if passed else 'but'} at least {wanted:.6g} is wanted."
     )
     return RuleResult(rule=rule, passed=passed, reason=reason, value=gain, bound=wanted)

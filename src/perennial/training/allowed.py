@@ -12,10 +12,14 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from perennial.errors import TrainingError
 
 MODULES = (
+    "sklearn.calibration",
+    "sklearn.cross_decomposition",
     "sklearn.discriminant_analysis",
     "sklearn.dummy",
     "sklearn.ensemble",
     "sklearn.gaussian_process",
+    "sklearn.isotonic",
+    "sklearn.kernel_ridge",
     "sklearn.linear_model",
     "sklearn.naive_bayes",
     "sklearn.neighbors",
@@ -24,6 +28,8 @@ MODULES = (
     "sklearn.tree",
 )
 XGBOOST = ("XGBClassifier", "XGBRegressor")
+SILENCED = ("verbose", "verbosity")
+"""Parameters that make a library print on standard output, where results are expected."""
 
 
 def resolve(path: str, params: Mapping[str, Any], seed: int, key: str = "estimator") -> BaseEstimator:
@@ -31,10 +37,11 @@ def resolve(path: str, params: Mapping[str, Any], seed: int, key: str = "estimat
 
     ``key`` is the dotted key of the spec that names the path, for errors. What decides whether two
     runs agree to the last digit is not the spec's to choose: seeds, threads (sums then have one
-    order) and, for XGBoost, the method and the device.
+    order) and, for XGBoost, the method and the device. Nor is whether a library prints.
 
     Raises:
-        TrainingError: the path is not allowed, is no classifier or regressor, or takes no such parameter.
+        TrainingError: the path is not allowed, is no classifier or regressor, takes no such parameter, or
+            could never work on scaled numbers.
     """
     kind = _class(path, key)
     try:
@@ -45,6 +52,11 @@ def resolve(path: str, params: Mapping[str, Any], seed: int, key: str = "estimat
         ) from error
     if not is_classifier(estimator) and not is_regressor(estimator):
         raise TrainingError(f"{key}: {path} is neither a classifier nor a regressor.", remedy="Name one that predicts.")
+    if estimator.__sklearn_tags__().input_tags.positive_only:
+        raise TrainingError(
+            f"{key}: {path} takes no negative numbers, and numbers are scaled around zero here.",
+            remedy="Name another, such as sklearn.naive_bayes.GaussianNB or BernoulliNB.",
+        )
     known = estimator.get_params()
     for param in params:
         if param not in known:
@@ -68,7 +80,10 @@ def _class(path: str, key: str) -> type[BaseEstimator]:
 
 
 def _fixed(kind: type[BaseEstimator], seed: int) -> dict[str, object]:
-    """None is one thread to scikit-learn, which warns of any number where it means to drop the parameter."""
+    """None is one thread to scikit-learn, which warns of any number where it means to drop the parameter.
+
+    XGBoost's first level of verbosity gives warnings, which become notes; the next ones print.
+    """
     if kind.__module__.startswith("xgboost."):
-        return {"random_state": seed, "n_jobs": 1, "tree_method": "hist", "device": "cpu"}
-    return {"random_state": seed, "n_jobs": None}
+        return {"random_state": seed, "n_jobs": 1, "tree_method": "hist", "device": "cpu", "verbosity": 1}
+    return {"random_state": seed, "n_jobs": None, "verbose": 0}

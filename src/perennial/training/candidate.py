@@ -21,12 +21,14 @@ from perennial.export import export_pipeline, prove
 from perennial.records import Column, columns
 from perennial.registry.manifest import FileRef, Metric
 from perennial.spec import ModelSpec
-from perennial.training.allowed import resolve
+from perennial.training.allowed import SILENCED, resolve
 from perennial.training.answers import Floats
 from perennial.training.folds import make_folds
+from perennial.training.foreign import first_line, foreign
 from perennial.training.outcome import ONNX_TYPE, CandidateReport, RefusedCandidate, TrainedCandidate
 from perennial.training.preprocess import build_pipeline
-from perennial.training.search import FIT_ERRORS, Found, Params, Problem, Progress, first_line, search, settings_of
+from perennial.training.search import Found, Params, Problem, Progress, search, settings_of
+from perennial.training.weights import CLASS_WEIGHT, with_indices
 
 CONFIDENCE = 0.975
 SEEDS = 2**32
@@ -61,16 +63,16 @@ def train_candidate(
     problem = Problem(rows.x, rows.y, spec.task, spec.metric, len(classes), folds, seed)
     with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        outcome = _attempt(spec, name, problem, holdout_x, progress)
+        outcome = _attempt(spec, name, problem, holdout_x, classes, progress)
     warned = [f"{warning.category.__name__}: {first_line(warning.message)}" for warning in caught]
     return _noted(outcome, (*folds.notes, *warned))
 
 
 def _attempt(
-    spec: ModelSpec, name: str, problem: Problem, holdout_x: Floats, progress: Progress
+    spec: ModelSpec, name: str, problem: Problem, holdout_x: Floats, classes: tuple[str, ...], progress: Progress
 ) -> TrainedCandidate | RefusedCandidate:
     try:
-        return _train(_Work(spec, name, problem, holdout_x, progress))
+        return _train(_Work(spec, name, problem, holdout_x, classes, progress))
     except (TrainingError, ExportError) as error:
         return RefusedCandidate(name=name, estimator=spec.candidates[name].estimator, reason=first_line(error))
 
@@ -93,10 +95,11 @@ class _Work:
         name: str,
         problem: Problem,
         holdout_x: Floats,
+        classes: tuple[str, ...],
         progress: Progress,
     ) -> None:
         self.name, self.candidate = name, spec.candidates[name]
-        self.problem, self.holdout_x = problem, holdout_x
+        self.problem, self.holdout_x, self.classes = problem, holdout_x, classes
         self.columns: tuple[Column, ...] = columns(spec)
         self._progress = progress
         self._check()
@@ -112,17 +115,21 @@ class _Work:
     def fit(self, found: Params) -> Pipeline:
         """The pipeline fitted on all training rows. Raises TrainingError."""
         y = self.problem.y.astype(np.int64) if self.problem.classes else self.problem.y
-        pipeline = self.pipeline(found)
-        try:
+        with foreign():
+            pipeline = self.pipeline(found)
             pipeline.fit(self.problem.x, y)
-        except FIT_ERRORS as error:
-            raise TrainingError(first_line(error)) from error
         return pipeline
 
+    def notes(self) -> tuple[str, ...]:
+        """What was asked for and is not done."""
+        given = [name for name in SILENCED if name in {**self.candidate.params, **self.candidate.search}]
+        return tuple(f"{name} is left out: what a library prints would stand in the way of results" for name in given)
+
     def _resolve(self, found: Params) -> BaseEstimator:
-        params = {**self.candidate.params, **found}
-        key = f"candidates.{self.name}.estimator"
-        return resolve(self.candidate.estimator, params, self.problem.seed, key)
+        place = f"candidates.{self.name}"
+        section = "search" if CLASS_WEIGHT in found else "params"
+        params = with_indices({**self.candidate.params, **found}, self.classes, f"{place}.{section}")
+        return resolve(self.candidate.estimator, params, self.problem.seed, f"{place}.estimator")
 
     def _check(self) -> None:
         """Raises TrainingError where the estimator is not of the task, or a parameter is not one of its own."""
@@ -140,9 +147,6 @@ class _Work:
                     close = difflib.get_close_matches(key, known, n=3)
                     hint = f"Did you mean {' or '.join(close)}?" if close else f"It takes {', '.join(sorted(known))}."
                     raise TrainingError(f"{place}.{section}.{key}: {path} has no such parameter.", remedy=hint)
-        for key, values in self.candidate.search.items():
-            if not values:
-                raise TrainingError(f"{place}.search.{key}: no values to try.", remedy="List some.")
 
 
 def _train(work: _Work) -> TrainedCandidate:
@@ -152,8 +156,9 @@ def _train(work: _Work) -> TrainedCandidate:
     work.progress(f"fitting on all {len(problem.y):,} training rows")
     pipeline = work.fit(found.params)
     work.progress("exporting, and proving the export")
-    onnx = export_pipeline(pipeline, work.columns, problem.classes)
-    proof = prove(pipeline, onnx, work.columns, work.holdout_x)
+    with foreign():
+        onnx = export_pipeline(pipeline, work.columns, problem.classes)
+        proof = prove(pipeline, onnx, work.columns, work.holdout_x)
     report = CandidateReport(
         name=work.name,
         estimator=work.candidate.estimator,
@@ -165,7 +170,7 @@ def _train(work: _Work) -> TrainedCandidate:
         seed=problem.seed,
         parity=proof,
         model=FileRef(digest=hashlib.sha256(onnx).hexdigest(), size=len(onnx), media_type=ONNX_TYPE),
-        notes=(*drawn, *found.notes),
+        notes=(*work.notes(), *drawn, *found.notes),
     )
     return TrainedCandidate(report, onnx)
 

@@ -1,56 +1,67 @@
-"""The champion on the candidate's holdout: the same rows, so that the two can be compared."""
+"""The champion against its challenger, on rows that neither has learnt from."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
-from perennial.datasets.arrow import arrow_schema, encode, target_values
 from perennial.datasets.load import Rows
+from perennial.datasets.placed import Placed
 from perennial.errors import TrainingError
 from perennial.registry.gate import Champion
+from perennial.registry.manifest import ModelManifest
 from perennial.serving.predictor import Predictor
-from perennial.spec import ModelSpec
 from perennial.training.evaluate import answered
 from perennial.training.metrics import measure_all
 
+ENOUGH_ROWS = 500
 
-def evaluate_champion(champion: Predictor, holdout: Rows, spec: ModelSpec, classes: tuple[str, ...]) -> Champion:
-    """The champion's metrics on the holdout of a candidate trained with ``spec`` on ``classes``.
 
-    The rows are encoded anew by the champion's own spec. ``metrics`` is None, with the reason in ``why``, where
-    it cannot be scored: another task, another positive class, a class it does not know, or a feature that is
-    gone or has another type.
+def compare(champion: Predictor, theirs: Placed, challenger: Predictor, ours: Placed) -> Champion:
+    """Measure both on the rows that are in both holdouts, each as its own spec reads them.
+
+    A row in both holdouts was kept from both trainings, whatever has become of the spec since. At least half of
+    the challenger's holdout, or ``ENOUGH_ROWS``, must be left. ``metrics`` is None, with the reason in ``why``,
+    where fewer are, or where the two predict different things.
+
+    Args:
+        theirs: the holdout of the champion's dataset, under the champion's spec.
+        ours: the holdout of the challenger's dataset, under the challenger's spec.
     """
-    manifest = champion.manifest
-    version = manifest.version
-    if why := incompatible(champion, holdout, spec, classes):
+    version, rows = champion.manifest.version, len(ours.places)
+    if why := incompatible(champion.manifest, challenger.manifest):
         return Champion(version=version, metrics=None, why=why)
-    truth = target_values(holdout.table, spec, manifest.classes)
-    if np.isnan(truth).any():
-        return Champion(version=version, metrics=None, why="the holdout holds a class it does not know")
-    rows = replace(holdout, x=encode(holdout.table, manifest.spec), y=truth)
+    where = {place: position for position, place in enumerate(theirs.places)}
+    common = np.array([(where[p], i) for i, p in enumerate(ours.places) if p in where], np.int64).reshape(-1, 2)
+    if (least := min(ENOUGH_ROWS, -(-rows // 2))) > len(common):
+        why = (
+            f"another holdout was drawn since it was trained, or its spec refuses other rows: {len(common):,} of the "
+            f"{rows:,} holdout rows were kept from its training too, {least:,} are needed"
+        )
+        return Champion(version=version, metrics=None, why=why)
+    before, now = theirs.take(common[:, 0]), ours.take(common[:, 1])
+    column = challenger.manifest.spec.target.column
+    if not before.table.column(column).equals(now.table.column(column)):
+        return Champion(version=version, metrics=None, why=f"'{column}' is read differently now")
     try:
-        answers = answered(champion, rows)
+        found = _measured(champion, before)
     except TrainingError as error:
-        return Champion(version=version, metrics=None, why=error.message)
-    return Champion(version=version, metrics=measure_all(manifest.spec.task, answers))
+        return Champion(version=version, metrics=None, why=error.message.rstrip("."))
+    if len(common) == rows:
+        return Champion(version=version, metrics=found)
+    return Champion(version=version, metrics=found, rows=len(common), candidate=_measured(challenger, now))
 
 
-def incompatible(champion: Predictor, holdout: Rows, spec: ModelSpec, classes: tuple[str, ...]) -> str:
-    """Why the champion cannot answer these rows; empty if it can."""
-    old = champion.manifest.spec
-    if old.task != spec.task:
+def incompatible(champion: ModelManifest, challenger: ModelManifest) -> str:
+    """Why the two predict different things; empty if they do not."""
+    old, new = champion.spec, challenger.spec
+    if old.task != new.task:
         return f"its task is {old.task}"
-    if old.target.column != spec.target.column:
+    if old.target.column != new.target.column:
         return f"it predicts '{old.target.column}'"
-    if spec.task == "binary" and champion.manifest.classes[-1] != classes[-1]:
-        return f"its positive class is {champion.manifest.classes[-1]!r}"
-    wanted, found = arrow_schema(old, labelled=False), holdout.table.schema
-    for field in wanted:
-        if field.name not in found.names:
-            return f"its feature '{field.name}' is no longer in the data"
-        if not found.field(field.name).type.equals(field.type):
-            return f"its feature '{field.name}' has another type now"
+    if new.task == "binary" and champion.classes != challenger.classes:
+        return f"its classes are {' and '.join(map(repr, champion.classes))}, the last one positive"
     return ""
+
+
+def _measured(model: Predictor, rows: Rows) -> dict[str, float]:
+    return measure_all(model.manifest.spec.task, answered(model, rows))

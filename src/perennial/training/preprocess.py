@@ -130,7 +130,8 @@ def build_pipeline(columns: Sequence[Column], estimator: BaseEstimator) -> Pipel
     style = _STYLES.get(type(estimator).__name__, "scaled")
     groups = MAX_INDICATORS
     if style == "native":
-        groups = min(groups, int(estimator.max_bins))
+        bins = estimator.max_bins
+        groups = min(groups, bins) if isinstance(bins, int) else groups  # what is none, the estimator itself names
         categories = [index for index, column in enumerate(columns) if column.kind == "category"]
         estimator = clone(estimator).set_params(categorical_features=categories or None)
     return Pipeline([("encode", MatrixEncoder(tuple(columns), style, groups)), ("estimator", estimator)])

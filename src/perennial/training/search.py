@@ -25,6 +25,7 @@ from perennial.errors import TrainingError
 from perennial.spec import LOWER_IS_BETTER, Task
 from perennial.training.answers import Answers, Floats
 from perennial.training.folds import Fold, Folds, thin
+from perennial.training.foreign import first_line, foreign
 from perennial.training.metrics import measure
 
 KEEP = 3
@@ -34,9 +35,6 @@ WORKERS = min(2, os.cpu_count() or 1)
 
 Params = Mapping[str, Any]
 Progress = Callable[[str], None]
-
-FIT_ERRORS = (ValueError, TypeError, ArithmeticError, MemoryError)
-"""What an estimator raises on parameters or data it cannot work with."""
 
 
 @dataclass(frozen=True)
@@ -119,8 +117,7 @@ def rung_sizes(settings: int, rows: int) -> list[int]:
 def fold_score(pipeline: Pipeline, problem: Problem, fold: Fold, rows: int) -> float:
     """Fit on about ``rows`` (a share) of a fold's training rows, and score on all its test rows.
 
-    Raises:
-        ValueError: the estimator cannot work with these parameters or rows.
+    An estimator raises anything here where it cannot work with these parameters or rows.
     """
     size = round(len(fold.train) * rows / len(problem.y))
     train = thin(
@@ -160,8 +157,9 @@ def _rung(make: Callable[[Params], Pipeline], settings: Sequence[Params], proble
     def score(task: tuple[int, Fold]) -> float | str:
         place, fold = task
         try:
-            return fold_score(make(settings[place]), problem, fold, rows)
-        except FIT_ERRORS as error:
+            with foreign():
+                return fold_score(make(settings[place]), problem, fold, rows)
+        except TrainingError as error:
             return first_line(error)
 
     tasks = list(itertools.product(range(len(settings)), problem.folds.folds))
@@ -191,9 +189,3 @@ def _combination(grid: Mapping[str, Sequence[Any]], index: int) -> Params:
 
 def _mean(scores: Sequence[float]) -> float:
     return math.fsum(scores) / len(scores)
-
-
-def first_line(error: BaseException | str) -> str:
-    """The first line of an error or a warning, kept short: what a refusal or a note says."""
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:300]
