@@ -66,6 +66,12 @@ def test_the_api_reads_the_registry(under_the_api_s_role: Probe) -> None:
     assert under_the_api_s_role("list_objects_v2", Prefix="guarded/registry/log/") == "allowed"
 
 
+def test_the_api_lists_the_models_of_the_bucket(under_the_api_s_role: Probe) -> None:
+    """As `Store.folders` asks: a delimiter, and an empty prefix or none."""
+    assert under_the_api_s_role("list_objects_v2", Delimiter="/") == "allowed"
+    assert under_the_api_s_role("list_objects_v2", Prefix="", Delimiter="/") == "allowed"
+
+
 def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> None:
     assert under_the_api_s_role("get_object", Key="guarded/registry/alias/none.json") == "NoSuchKey"
 
@@ -75,6 +81,7 @@ def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> No
     [
         ("get_object", {"Key": LANDED}),
         ("list_objects_v2", {"Prefix": "guarded/landing/"}),
+        ("list_objects_v2", {"Prefix": "guarded/", "Delimiter": "/"}),
         ("put_object", {"Key": COMMITTED, "Body": "changed"}),
         ("put_object", {"Key": LANDED, "Body": "changed"}),
         ("delete_object", {"Key": COMMITTED}),

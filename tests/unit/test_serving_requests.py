@@ -158,6 +158,16 @@ class TestVeryManyProblems:
         found = refusal(body({**{f"{i:x}": 1 for i in range(100_000)}, "instances": [MIXED_RECORD]}))
         assert len(found) == MAX_PROBLEMS
 
+    def test_what_only_looks_like_many_keys_is_taken(self) -> None:
+        record = {**MIXED_RECORD, "City": '":' * 200}
+        assert REQUESTS.read(body(record)).single
+        assert len(REQUESTS.read(body({"instances": [record] * MAX_INSTANCES})).records) == MAX_INSTANCES
+        assert REQUESTS.read(body({"inst\u0061nces": [record] * 10}).replace(b"instances", b"inst\\u0061nces")).records
+
+    def test_broken_json_is_told_from_many_keys(self) -> None:
+        with pytest.raises(BrokenJson):
+            REQUESTS.read(body({f"{i:x}": 1 for i in range(100_000)})[:-1])
+
     def test_too_many_instances_of_nothing(self) -> None:
         assert refusal(body({"instances": [1] * 300_000}))[0][0].startswith("instances")
 
