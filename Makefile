@@ -3,7 +3,9 @@
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 MAKEFLAGS += --no-print-directory
-export PYTHON PYTHONNOUSERSITE = 1 SAM_CLI_TELEMETRY = 0
+export PYTHON
+export PYTHONNOUSERSITE = 1
+export SAM_CLI_TELEMETRY = 0
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 # Where nobody can write to the home, as in some containers, every tool's caches go below the repository instead.

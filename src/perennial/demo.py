@@ -61,9 +61,9 @@ def demonstrate(*, keep: bool) -> OutcomeResult:
     write_iris(data)
     say("1. Starting a local AWS and deploying template.yaml to it")
     with running_stack(FOLDER / "aws", progress=lambda line: say(f"   {line}")) as stack:
-        os.environ.update(inhabited := stack.inhabit(os.environ))
-        for name in os.environ.keys() - inhabited.keys():
+        for name in os.environ.keys() - stack.inhabit(os.environ).keys():
             del os.environ[name]
+        os.environ.update(stack.environment())
         store = open_store(Settings.load())
         spec = load_spec(SPEC)
         say("2. Landing the data in S3")

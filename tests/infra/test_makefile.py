@@ -43,6 +43,15 @@ def test_without_a_home_caches_go_below_the_repository(tmp_path: Path, home: str
     assert f"home={own}\n" in shown.stdout
 
 
+def test_commands_get_the_variables_it_exports(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(MAKEFILE + "\nshow:\n\t@env\n")
+    env = os.environ | {"PYTHON": "python3.12", "PYTHONPATH": "/elsewhere"}
+    shown = subprocess.run(["make", "-C", str(tmp_path), "show"], capture_output=True, text=True, check=True, env=env)
+    lines = shown.stdout.splitlines()
+    assert {"PYTHON=python3.12", "PYTHONNOUSERSITE=1", "SAM_CLI_TELEMETRY=0"} <= set(lines)
+    assert not any(line.startswith(("PYTHONPATH=", "VIRTUAL_ENV=")) for line in lines)
+
+
 def test_make_j_runs_one_target_after_the_other(tmp_path: Path) -> None:
     """`make -j2 test` must not lint, set up and test at once."""
     targets = "\nshow: first second\nfirst:\n\t@echo 1; sleep 0.3; echo 2\nsecond:\n\t@echo 3\n"

@@ -139,6 +139,7 @@ def test_a_leftover_environment_of_a_stack_that_ended_does_not_hinder_the_next(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("PERENNIAL_API_URL", f"{gone}/api")
     monkeypatch.setenv("PERENNIAL_REFRESH_SECONDS", "nonsense")
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
     said: list[str] = []
     try:
         session.up(detach=True, progress=said.append, root=tmp_path)
@@ -154,7 +155,10 @@ def test_a_leftover_environment_of_a_stack_that_ended_does_not_hinder_the_next(
         assert gone not in exports
         found = session.read(tmp_path)
         assert found is not None
-        assert found.stack.inhabit(os.environ).keys() & {"AWS_SESSION_TOKEN", "PERENNIAL_REFRESH_SECONDS"} == set()
+        assert (
+            found.stack.inhabit(os.environ).keys() & {"AWS_PROFILE", "AWS_SESSION_TOKEN", "PERENNIAL_REFRESH_SECONDS"}
+            == set()
+        )
     finally:
         session.down(progress=said.append, root=tmp_path)
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -52,12 +52,27 @@ def lives(pid: int) -> bool:
     return bool(state.strip()) and not state.strip().startswith("Z")
 
 
-def start(code: str, *arguments: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, arguments)], stdout=subprocess.PIPE, text=True)
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts Python code as a process, which the test's end ends."""
+    started = []
+
+    def run(code: str, *arguments: Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-c", code, *map(str, arguments)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        return started[-1]
+
+    yield run
+    for process in started:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_airflow_ends_with_all_its_processes(tmp_path: Path, number: signal.Signals) -> None:
+def test_airflow_ends_with_all_its_processes(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     airflow = tmp_path / "airflow"
     script = ["#!/bin/sh", f"cd '{tmp_path}'", "sleep 60 &", "echo $$ $! > writing", "mv writing pids", "wait", ""]
     airflow.write_text("\n".join(script))
@@ -74,7 +89,7 @@ def test_airflow_ends_with_all_its_processes(tmp_path: Path, number: signal.Sign
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_the_demo_ends_in_order(number: signal.Signals) -> None:
+def test_the_demo_ends_in_order(start: Start, number: signal.Signals) -> None:
     process = start(DEMO)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -83,7 +98,7 @@ def test_the_demo_ends_in_order(number: signal.Signals) -> None:
     assert process.wait(timeout=20) == 130
 
 
-def test_what_nohup_ignores_stays_ignored() -> None:
+def test_what_nohup_ignores_stays_ignored(start: Start) -> None:
     process = start("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + DEMO)
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
@@ -92,7 +107,7 @@ def test_what_nohup_ignores_stays_ignored() -> None:
     assert process.wait(timeout=20) == 130
 
 
-def test_a_step_ends_with_a_caller_that_is_killed(tmp_path: Path) -> None:
+def test_a_step_ends_with_a_caller_that_is_killed(start: Start, tmp_path: Path) -> None:
     spec = tmp_path / "model.yaml"
     os.mkfifo(spec)  # nobody writes: whoever reads the spec waits for ever
     process = start(STEP, spec)

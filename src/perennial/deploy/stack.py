@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -42,9 +43,13 @@ class Aws:
     def client(self, service: str) -> Any:
         """A boto3 client, made when first needed."""
         import boto3
+        from botocore.session import Session
 
+        # Keys that are given need no file and no profile, which may not even exist where an emulator is all there is.
+        nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
+        alone = {"profile": (None, None, None, None)} | nothing if self.access_key else None
         with aws_errors():
-            return boto3.client(
+            return boto3.Session(botocore_session=Session(alone)).client(
                 service,
                 endpoint_url=self.endpoint_url,
                 region_name=self.region,
