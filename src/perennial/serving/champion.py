@@ -49,7 +49,7 @@ def read_champion(store: Store, model: str, known: Champion | None = None) -> Ch
     commit = keys.log_entry(model, entry.generation)
     logged = store.find(commit)
     if logged is None or logged.data != blob.data:
-        raise IntegrityError(f"{key} is no copy of {commit}.", remedy="Promote again: that rewrites the alias.")
+        raise IntegrityError(f"{key} is no copy of {commit}.", remedy="Put back a copy of the newest log entry.")
     return Champion(entry, blob.etag)
 
 
