@@ -12,7 +12,7 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from perennial.deploy.stack import Aws
+from perennial.deploy.aws import Aws
 from perennial.deploy.up import LocalStack
 from perennial.store import Store
 

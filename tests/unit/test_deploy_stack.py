@@ -13,6 +13,7 @@ import pytest
 from botocore.stub import Stubber
 
 from perennial.deploy import session, stack
+from perennial.deploy.aws import Aws
 from perennial.deploy.ministack import MiniStack
 from perennial.deploy.package import ROOT, Package
 from perennial.errors import DeployError
@@ -42,9 +43,9 @@ def test_a_failed_stack_names_the_resource_that_failed_first(monkeypatch: pytest
             event("DataBucket", "CREATE_FAILED", "perennial-prod-data already exists"),
         ]
         stub.add_response("describe_stack_events", {"StackEvents": newest_first})
-        monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
+        monkeypatch.setattr(Aws, "client", lambda self, service: client)
         with pytest.raises(DeployError, match="ROLLBACK_COMPLETE: DataBucket: perennial-prod-data already"):
-            stack._apply(stack.Aws(), "perennial-prod", "{}", {})
+            stack._apply(Aws(), "perennial-prod", "{}", {})
 
 
 def test_an_unchanged_stack_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,8 +56,8 @@ def test_an_unchanged_stack_is_a_success(monkeypatch: pytest.MonkeyPatch) -> Non
         stub.add_client_error("create_stack", "AlreadyExistsException")
         stub.add_client_error("update_stack", "ValidationError", "No updates are to be performed.")
         stub.add_response("describe_stacks", {"Stacks": [done]})
-        monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
-        assert stack._apply(stack.Aws(), "p", "{}", {}) == {"ApiId": "abc"}
+        monkeypatch.setattr(Aws, "client", lambda self, service: client)
+        assert stack._apply(Aws(), "p", "{}", {}) == {"ApiId": "abc"}
 
 
 OUTPUTS = {
@@ -128,7 +129,7 @@ def test_an_unknown_profile_is_one_line(tmp_path: Path) -> None:
 
 def test_whatever_boto_raises_becomes_one_line(tmp_path: Path) -> None:
     package = Package(tmp_path, "d" * 64, 1.0, True)
-    nowhere = stack.Aws("http://127.0.0.1:9", access_key="a", secret_key="b")
+    nowhere = Aws("http://127.0.0.1:9", access_key="a", secret_key="b")
     with pytest.raises(DeployError, match=r"127\.0\.0\.1:9.*Is it running\?"):
         stack.deploy(nowhere, package, ROOT / "template.yaml")
 
@@ -137,13 +138,13 @@ def test_what_was_deployed_is_found_again(monkeypatch: pytest.MonkeyPatch) -> No
     client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
     outputs = [{"OutputKey": key, "OutputValue": value} for key, value in OUTPUTS.items()]
     described = {"StackName": "p", "CreationTime": NOW, "StackStatus": "UPDATE_COMPLETE", "Outputs": outputs}
-    monkeypatch.setattr(stack.Aws, "client", lambda self, service: client)
+    monkeypatch.setattr(Aws, "client", lambda self, service: client)
     with Stubber(client) as stub:
         stub.add_response("describe_stacks", {"Stacks": [described]}, {"StackName": "perennial-test"})
-        assert stack.deployed(stack.Aws(), "test").site_bucket == "pages"
+        assert stack.deployed(Aws(), "test").site_bucket == "pages"
         stub.add_client_error("describe_stacks", "ValidationError", "Stack with id perennial-test does not exist")
         with pytest.raises(DeployError, match="perennial-test does not exist"):
-            stack.deployed(stack.Aws(), "test")
+            stack.deployed(Aws(), "test")
 
 
 def test_without_its_environment_the_emulator_says_what_to_do(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from perennial.deploy.package import ROOT, Package, build_api_package
 from perennial.errors import DeployError, PerennialError
 
 if TYPE_CHECKING:
-    from perennial.deploy.stack import Aws, Deployed
+    from perennial.deploy.aws import Aws
+    from perennial.deploy.stack import Deployed
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,7 +89,7 @@ def _publish(options: argparse.Namespace) -> None:
 
 def _cloud_of(options: argparse.Namespace) -> Aws:
     """AWS itself, under credentials that it takes: known before anything is built."""
-    from perennial.deploy.stack import Aws, account
+    from perennial.deploy.aws import Aws, account
 
     for name in sorted(os.environ):
         if name.startswith("AWS_ENDPOINT_URL") and os.environ[name]:

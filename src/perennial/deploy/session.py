@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from perennial.deploy.aws import Aws
 from perennial.deploy.interrupts import interruptible
 from perennial.deploy.lock import only_one
 from perennial.deploy.ministack import MiniStack, answers, end_group, owns, running_in
 from perennial.deploy.package import ROOT
-from perennial.deploy.stack import Aws
 from perennial.deploy.up import LocalStack, Progress, bring_up, embedded
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE, on_this_machine

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from perennial.deploy.stack import aws_errors
+from perennial.deploy.aws import aws_errors
 from perennial.errors import DeployError
 
 CONFIG = "config.json"

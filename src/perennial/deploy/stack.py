@@ -2,87 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from perennial.deploy import template as templates
+from perennial.deploy.aws import Aws, account, aws_errors
 from perennial.deploy.package import Package, zip_package
 from perennial.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 DEPLOY_SECONDS = 900.0
-_CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of the account to deploy to."
-_REFUSED_CREDENTIALS = frozenset(
-    {
-        "InvalidClientTokenId",
-        "UnrecognizedClientException",
-        "ExpiredToken",
-        "SignatureDoesNotMatch",
-        "InvalidAccessKeyId",
-    }
-)
 FUNCTION, HTTP_API, DATA_BUCKET = "ApiFunction", "HttpApi", "DataBucket"  # logical ids in the template
-
-
-@dataclass(frozen=True)
-class Aws:
-    """Where to deploy. Without ``endpoint_url``: AWS itself, with the usual credentials."""
-
-    endpoint_url: str | None = None
-    region: str = "us-east-1"
-    access_key: str | None = None
-    secret_key: str | None = None
-
-    def client(self, service: str) -> Any:
-        """A boto3 client, made when first needed."""
-        import boto3
-        from botocore.session import Session
-
-        # Keys that are given need no file and no profile, which may not even exist where an emulator is all there is.
-        nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
-        alone = {"profile": (None, None, None, None)} | nothing if self.access_key else None
-        with aws_errors():
-            return boto3.Session(botocore_session=Session(alone)).client(
-                service,
-                endpoint_url=self.endpoint_url,
-                region_name=self.region,
-                aws_access_key_id=self.access_key,
-                aws_secret_access_key=self.secret_key,
-            )
-
-
-@contextmanager
-def aws_errors() -> Iterator[None]:
-    """What boto3 raises within the block, as one line: what AWS or the way to it said, and the remedy.
-
-    Raises:
-        DeployError: boto3 raised.
-    """
-    from boto3.exceptions import Boto3Error
-    from botocore import exceptions as found
-
-    try:
-        yield
-    except (found.NoCredentialsError, found.PartialCredentialsError, found.ProfileNotFound) as error:
-        raise DeployError(f"{error}.", remedy=_CREDENTIALS) from error
-    except found.EndpointConnectionError as error:
-        raise DeployError(f"{str(error).rstrip('.')}.", remedy="Is it running? Is AWS_ENDPOINT_URL right?") from error
-    except found.ClientError as error:
-        refused = error.response.get("Error", {}).get("Code") in _REFUSED_CREDENTIALS
-        raise DeployError(f"{_one_line(error)}.", remedy=_CREDENTIALS if refused else None) from error
-    except (found.BotoCoreError, Boto3Error) as error:
-        raise DeployError(f"{_one_line(error)}.") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".")[:400]
 
 
 @dataclass(frozen=True)
@@ -121,16 +57,6 @@ def deployed(aws: Aws, stage: str) -> Deployed:
     """
     with aws_errors():
         return _deployed(aws.endpoint_url, _wait(aws.client("cloudformation"), f"perennial-{stage}"))
-
-
-def account(aws: Aws) -> str:
-    """The number of the account that the credentials belong to.
-
-    Raises:
-        DeployError: there are none, or they are refused.
-    """
-    with aws_errors():
-        return str(aws.client("sts").get_caller_identity()["Account"])
 
 
 def _deploy(aws: Aws, package: Package, template: Path, stage: str, parameters: Mapping[str, str] | None) -> Deployed:

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from perennial.deploy.aws import Aws
 from perennial.deploy.form import build_form
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
 from perennial.deploy.package import ROOT, build_api_package
 from perennial.deploy.site import publish
-from perennial.deploy.stack import Aws, Deployed, deploy
+from perennial.deploy.stack import Deployed, deploy
 from perennial.errors import DeployError
 from perennial.settings import VARIABLES
 
