@@ -46,6 +46,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:
         "sklearn.ensemble.AdaBoostClassifier",
         "sklearn.ensemble.BaggingClassifier",
         "sklearn.discriminant_analysis.LinearDiscriminantAnalysis",
+        "sklearn.calibration.CalibratedClassifierCV",
         "sklearn.dummy.DummyClassifier",
     ],
 )
@@ -66,6 +67,7 @@ def test_other_classifiers(path: str, classes: int, data: tuple[np.ndarray, np.n
         "sklearn.ensemble.AdaBoostRegressor",
         "sklearn.ensemble.BaggingRegressor",
         "sklearn.linear_model.TweedieRegressor",
+        "sklearn.cross_decomposition.PLSRegression",
         "sklearn.dummy.DummyRegressor",
     ],
 )
