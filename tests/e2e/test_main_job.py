@@ -47,7 +47,7 @@ def test_from_a_file_to_an_answer_in_the_form(
 
     tasks = run_airflow(stack, airflow_home)
     assert tasks[-1] == "conclude"
-    assert [f"train [{index}]" for index in range(3)] == [task for task in tasks if task.startswith("train [")]
+    assert {f"train [{index}]" for index in range(3)} == {task for task in tasks if task.startswith("train [")}
     outcome = outcome_of(store, "iris")
     assert outcome.promoted and outcome.generation == 1
     assert check(store, "iris") == ()
