@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,7 +12,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from lambdas.api import shapes
-from lambdas.api.problems import MEDIA_TYPE
+from lambdas.api.problems import MEDIA_TYPE, phrase
 
 REFERENCE = "#/components/schemas/{model}"
 VERSION = "0.1.0"
@@ -87,7 +86,7 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
     route["responses"] = {"200": {"description": "The answer.", "content": content}}
     for status in operation.problems:
         route["responses"][str(status)] = {
-            "description": HTTPStatus(status).phrase + ".",
+            "description": phrase(status) + ".",
             "content": {MEDIA_TYPE: {"schema": {"$ref": REFERENCE.format(model="Problem")}}},
         }
     if operation.unready:

@@ -20,6 +20,7 @@ from perennial.serving.requests import BrokenJson
 
 MEDIA_TYPE = "application/problem+json"
 TYPE_PREFIX = "urn:perennial:problem:"
+RENAMED = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
 class Problem(Exception):
@@ -58,6 +59,11 @@ def problem_of(error: PerennialError, retry_after: int = 1) -> Problem:
             return internal_error()
 
 
+def phrase(status: int) -> str:
+    """The name of a status as RFC 9110 has it, which Python's own table came to follow only with 3.13."""
+    return RENAMED.get(status) or HTTPStatus(status).phrase
+
+
 def internal_error() -> Problem:
     return Problem(500, "internal", "The service failed. The request id leads to its log.")
 
@@ -66,7 +72,7 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     """The problem as JSON, in the order people read it."""
     content: dict[str, Any] = {
         "type": TYPE_PREFIX + problem.kind,
-        "title": HTTPStatus(problem.status).phrase,
+        "title": phrase(problem.status),
         "status": problem.status,
         "detail": problem.detail,
         "request_id": request_id,
@@ -114,4 +120,4 @@ def _of_http(error: HTTPException) -> Problem:
         case 405:
             return Problem(405, "method-not-allowed", "This route does not take that method.", headers=error.headers)
         case status:
-            return Problem(status, "http", HTTPStatus(status).phrase + ".", headers=error.headers)
+            return Problem(status, "http", phrase(status) + ".", headers=error.headers)

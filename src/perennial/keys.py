@@ -33,6 +33,11 @@ def dataset_manifest(m: str, dataset_id: str) -> str:
     return f"{m}/datasets/{dataset_id}/manifest.json"
 
 
+def quarantines(m: str) -> str:
+    """Where refused rows stand, one file for each landing file that had any."""
+    return f"{m}/datasets/quarantine/"
+
+
 def quarantine(m: str, digest: str, schema: str) -> str:
     """Rows of one landing file (by its digest) that one schema (by its digest) refused."""
     return f"{m}/datasets/quarantine/{digest}-{schema[:16]}.jsonl"

@@ -28,7 +28,11 @@ def of_type(resources: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def run(*command: str) -> subprocess.CompletedProcess[str]:
-    env = os.environ | {"SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "us-east-1"}
+    env = os.environ | {
+        "SAM_CLI_TELEMETRY": "0",
+        "__SAM_CLI_APP_DIR": str(ROOT / ".local/sam"),
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
 
 

@@ -21,7 +21,7 @@ from tests.support.datasets import parquet_bytes
     [
         (b"", "is empty"),
         (b"\n \r\n\n", "is empty"),
-        (gzip.compress(b""), "is empty"),
+        (gzip.compress(b"", mtime=0), "is empty"),
         (b"a,b\n", "header but no rows"),
         (b"a,b\n\n\n", "header but no rows"),
         (b"a,b,a\n1,2,3\n", "column 'a': appears more than once"),
@@ -31,7 +31,7 @@ from tests.support.datasets import parquet_bytes
         (b"a,b\n1,\x002\n", "NUL bytes"),
         (b"PK\x03\x04rest of a workbook", "Excel workbook"),
         (b"\x1f\x8bnot really gzip", "damaged gzip"),
-        (gzip.compress(b"a,b\n1,2\n" * 99)[:-12], "damaged gzip"),
+        (gzip.compress(b"a,b\n1,2\n" * 99, mtime=0)[:-12], "damaged gzip"),
         (b"PAR1 and then nothing", "damaged Parquet"),
         (parquet_bytes({"a": pa.array([], pa.int64()), "b": pa.array([], pa.int64())}), "header but no rows"),
     ],

@@ -52,6 +52,12 @@ def lives(pid: int) -> bool:
     return bool(state.strip()) and not state.strip().startswith("Z")
 
 
+def heed_signals() -> None:
+    """A test run in the background may have been started with these ignored, which its processes would inherit."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
 Start = Callable[..., subprocess.Popen[str]]
 
 
@@ -62,7 +68,7 @@ def start() -> Iterator[Start]:
 
     def run(code: str, *arguments: Path) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", code, *map(str, arguments)]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=heed_signals))
         return started[-1]
 
     yield run

@@ -60,9 +60,24 @@ def show_table(rows: Sequence[dict[str, Any]], columns: Iterable[str], as_json: 
     for name in names:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in names))
+        table.add_row(*(_cell(row[name]) for name in names))
     width = None if sys.stdout.isatty() else 200
     Console(width=width, highlight=False, markup=False).print(table)
+
+
+def _cell(value: Any) -> str:
+    """A value for people: digests and times as far as they tell anything."""
+    match value:
+        case None | False:
+            return ""
+        case True:
+            return "*"
+        case float():
+            return f"{value:.4f}"
+        case str() if len(value) > 40 and " " not in value:
+            return value[:12]
+        case _:
+            return str(value)
 
 
 def progress(text: str) -> None:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from perennial import keys
 from perennial.cli.output import Json, show, show_table
 from perennial.errors import NotFoundError
 from perennial.registry.registry import Registry
@@ -55,15 +56,18 @@ def versions(model: Model, as_json: Json = False) -> None:
         rows.append(
             {
                 "version": version,
-                "champion": "*" if head and head.version == version else "",
+                "champion": head is not None and head.version == version,
                 "candidate": manifest.candidate,
-                "metric": f"{manifest.spec.metric} {metric.value:.4f}",
-                "dataset": manifest.dataset[:12],
+                "metric": manifest.spec.metric,
+                "value": metric.value,
+                "dataset": manifest.dataset,
                 "run": manifest.run,
-                "code": manifest.code[:19],
+                "code": manifest.code,
+                "files": {name: keys.registry_blob(model, file.digest) for name, file in manifest.files.items()},
             }
         )
-    show_table(rows, ("version", "champion", "candidate", "metric", "dataset", "run", "code"), as_json, "No versions.")
+    columns = ("version", "champion", "candidate", "metric", "value", "dataset", "run", "code")
+    show_table(rows, columns, as_json, "No versions.")
 
 
 def log(model: Model, as_json: Json = False) -> None:

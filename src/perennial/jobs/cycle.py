@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perennial import keys
 from perennial.jobs import steps
 from perennial.jobs.results import OutcomeResult
 from perennial.jobs.workspace import Workspace
@@ -17,6 +18,8 @@ def run_cycle(w: Workspace) -> OutcomeResult:
         f"dataset {found.dataset[:12]}: {found.train_rows:,} rows to train on, {found.holdout_rows:,} held out, "
         f"{found.refused:,} refused, {found.duplicates:,} duplicates"
     )
+    if found.refused:
+        w.progress(f"refused rows with their reasons: {keys.quarantines(w.spec.name)}")
     if found.work is None:
         w.progress("nothing to do: this dataset has been trained with this spec before (--force trains all the same)")
         return steps.unchanged(w)
