@@ -50,7 +50,8 @@ class Settings(BaseModel):
         if "bucket" not in values:
             raise SettingsError(
                 "No bucket is named.",
-                remedy="Set PERENNIAL_BUCKET (and AWS_ENDPOINT_URL for a local endpoint), or run `make up` first.",
+                remedy="Run `make up`, and then this within the repository or after `eval \"$(perennial env)\"`; "
+                "for a stack elsewhere, set PERENNIAL_BUCKET (and AWS_ENDPOINT_URL for an emulator).",
             )
         try:
             return cls.model_validate(values)

@@ -50,6 +50,8 @@ def _body(record: str) -> bytes:
     if record == "-":
         return sys.stdin.buffer.read(MAX_BYTES)
     if not record.startswith("@"):
+        if Path(record).suffix and Path(record).is_file():
+            raise DataError("is a file, not a record.", file=record, remedy=f"Write @{record} to read it.")
         return record.encode("utf-8", "surrogateescape")
     try:
         return Path(record[1:]).read_bytes()[:MAX_BYTES]
