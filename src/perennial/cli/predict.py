@@ -50,7 +50,7 @@ def _body(record: str) -> bytes:
     if record == "-":
         return sys.stdin.buffer.read(MAX_BYTES)
     if not record.startswith("@"):
-        if Path(record).suffix and Path(record).is_file():
+        if "{" not in record and len(record) < 256 and Path(record).is_file():
             raise DataError("is a file, not a record.", file=record, remedy=f"Write @{record} to read it.")
         return record.encode("utf-8", "surrogateescape")
     try:
