@@ -87,5 +87,5 @@ lock: ## Pin all packages anew (UPGRADE=1: at their newest versions)
 clean: ## Remove all that was built or set up; a running local AWS is ended first
 	@if [ -x $(MAIN)/python ]; then $(MAIN)/python -m perennial.deploy down || true; fi
 	rm -rf .venv .local build dist frontend/dist frontend/node_modules
-	find src lambdas tests benchmarks airflow -name __pycache__ -prune -exec rm -rf {} +
+	find . -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
