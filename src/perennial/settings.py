@@ -50,7 +50,7 @@ class Settings(BaseModel):
         if "bucket" not in values:
             raise SettingsError(
                 "No bucket is named.",
-                remedy="Run `make up`, and then this within the repository or after `eval \"$(perennial env)\"`; "
+                remedy='Run `make up`, and then this within the repository or after `eval "$(perennial env)"`; '
                 "for a stack elsewhere, set PERENNIAL_BUCKET (and AWS_ENDPOINT_URL for an emulator).",
             )
         try:
