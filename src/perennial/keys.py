@@ -58,11 +58,6 @@ def run_step(m: str, run: str, step: str) -> str:
     return f"{m}/runs/{run}/steps/{step}.json"
 
 
-def registry(m: str) -> str:
-    """Everything the registry holds of a model."""
-    return f"{m}/registry/"
-
-
 def registry_blob(m: str, digest: str) -> str:
     return f"{m}/registry/blobs/sha256/{digest}"
 

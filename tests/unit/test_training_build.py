@@ -66,7 +66,9 @@ def test_the_manifest_names_every_file_by_its_content(version: Version) -> None:
 def test_the_manifest_says_how_the_version_came_to_be(version: Version) -> None:
     manifest = version.manifest
     assert (manifest.dataset, manifest.code, manifest.run, manifest.seed) == ("d" * 64, "c0de", "run-1", 42)
-    assert {"scikit-learn", "numpy", "onnx", "onnxruntime", "xgboost-cpu", "pyarrow"} <= set(manifest.libraries)
+    assert {"scikit-learn", "numpy", "onnx", "skl2onnx", "onnxruntime", "xgboost-cpu", "pyarrow"} <= set(
+        manifest.libraries
+    )
     assert manifest.metrics == version.evaluation.metrics
     assert manifest.slices["group"]["a"]["rows"] + manifest.slices["group"]["b"]["rows"] == manifest.holdout_rows
 
