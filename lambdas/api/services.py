@@ -15,12 +15,12 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from lambdas.api.ids import uuid7
 from lambdas.api.looks import Looks
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
 from perennial.errors import StoreUnavailable
 from perennial.serving.catalog import Catalog, Deployed
+from perennial.serving.ids import uuid7
 from perennial.serving.refresh import ModelCache, Snapshot
 
 LOOK_SECONDS = 1.0

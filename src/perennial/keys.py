@@ -48,6 +48,111 @@ def receipt(m: str, fingerprint: str) -> str:
     return f"{m}/datasets/receipts/{fingerprint}.json"
 
 
+def collected(m: str, kind: str, number: int) -> str:
+    """The ``number``-th file of labelled predictions that went into landing: of ``feedback`` or ``labels``."""
+    return landing(m, f"{kind}/{number:08d}.parquet")
+
+
+def pulled(m: str, source: str, number: int) -> str:
+    """The ``number``-th file that a SQL source brought."""
+    return landing(m, f"sql/{source}/{number:08d}.parquet")
+
+
+def pull_staging(m: str, source: str, run: str) -> str:
+    """What a query gave in one run, before the rows that are there already are taken out."""
+    return f"{m}/sources/{source}/{segment(run)}.parquet"
+
+
+def predictions(m: str, date: str = "") -> str:
+    """Prefix of the captured predictions, of all days or of one (``2026-11-21``, UTC)."""
+    return f"{m}/predictions/{date}/" if date else f"{m}/predictions/"
+
+
+def prediction_batch(m: str, date: str, first: str, last: str, digest: str) -> str:
+    """One batch of captured lines: the times of its first and last prediction (``HHMMSSmmm``), and its hash."""
+    return f"{m}/predictions/{date}/{first}-{last}-{digest[:32]}.jsonl"
+
+
+def feedback(m: str, date: str = "") -> str:
+    """Prefix of the ground truth given through the API, by the day of the prediction (UTC)."""
+    return f"{m}/feedback/{date}/" if date else f"{m}/feedback/"
+
+
+def label(m: str, date: str, prediction_id: str) -> str:
+    """The ground truth of one prediction: put-new, so that a repeated label counts once."""
+    return f"{m}/feedback/{date}/{prediction_id}.json"
+
+
+def contradiction(m: str, date: str, prediction_id: str) -> str:
+    """The first label that contradicted the one that stands."""
+    return f"{m}/feedback/{date}/{prediction_id}.contradicted.json"
+
+
+def label_files(m: str) -> str:
+    """Prefix of the label files that were landed."""
+    return f"{m}/labels/"
+
+
+def label_file(m: str, digest: str) -> str:
+    return f"{m}/labels/{digest}.parquet"
+
+
+FEEDBACK_KEY = "_perennial/feedback.key"
+"""What feedback tokens are signed with: 32 random bytes, made by the first server of a deployment."""
+
+
+def monitor_runs(m: str) -> str:
+    """Prefix under which each monitoring pass has a folder, named by its time."""
+    return f"{m}/monitor/runs/"
+
+
+def monitor_file(m: str, run: str, name: str) -> str:
+    """One file of a monitoring pass, such as ``drift.json`` or ``drift.html``. ``run`` begins with its time."""
+    return f"{m}/monitor/runs/{run}/{name}"
+
+
+def monitor_history(m: str) -> str:
+    """Prefix of the short summaries that are kept when reports are removed."""
+    return f"{m}/monitor/history/"
+
+
+def monitor_summary(m: str, run: str) -> str:
+    return f"{m}/monitor/history/{run}.json"
+
+
+def training_lock(m: str) -> str:
+    """Who trains now: replaced by compare-and-swap alone."""
+    return f"{m}/runs/lock.json"
+
+
+def approval_request(m: str, version: str) -> str:
+    """A version that passed the gate and waits for a person."""
+    return f"{m}/approvals/{version}/request.json"
+
+
+def approval(m: str, version: str) -> str:
+    """What the person said: put-new, so the first answer stands."""
+    return f"{m}/approvals/{version}/answer.json"
+
+
+def approvals(m: str) -> str:
+    return f"{m}/approvals/"
+
+
+def notice(m: str, event: str) -> str:
+    """One message that was to be sent: put-new, so that an event is told once."""
+    return f"{m}/notices/{segment(event)}.json"
+
+
+def notice_sent(m: str, event: str) -> str:
+    return f"{m}/notices/{segment(event)}.sent.json"
+
+
+def page_data(m: str, name: str) -> str:
+    """A file of the model's page, in the bucket of the site."""
+    return f"data/{m}/{name}"
+
+
 def run_candidate(m: str, run: str, candidate: str) -> str:
     """Outcome of training one candidate in one run."""
     return f"{m}/runs/{run}/candidates/{candidate}.json"

@@ -20,7 +20,8 @@ class Settings(BaseModel):
 
     ``aws_endpoint_url`` is None on AWS itself. ``refresh_seconds`` is the least time between two
     looks at an alias by a server. ``allowed_origin`` is the one origin whose pages may call a server that
-    has no HTTP API before it to say so.
+    has no HTTP API before it to say so. ``topic_arn`` is the SNS topic of notices, ``landing_queue`` the URL of the
+    SQS queue that tells of new files, ``airflow_url`` where Airflow's REST API is, ``mlflow_uri`` a tracking server.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,6 +31,11 @@ class Settings(BaseModel):
     region: str = "us-east-1"
     api_url: str | None = None
     site_url: str | None = None
+    site_bucket: str | None = None
+    topic_arn: str | None = None
+    landing_queue: str | None = None
+    airflow_url: str | None = None
+    mlflow_uri: str | None = None
     refresh_seconds: float = Field(default=15.0, ge=0)
     allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
 
@@ -99,12 +105,17 @@ VARIABLES = {
     "region": "AWS_REGION",
     "api_url": "PERENNIAL_API_URL",
     "site_url": "PERENNIAL_SITE_URL",
+    "site_bucket": "PERENNIAL_SITE_BUCKET",
+    "topic_arn": "PERENNIAL_TOPIC_ARN",
+    "landing_queue": "PERENNIAL_LANDING_QUEUE",
+    "airflow_url": "PERENNIAL_AIRFLOW_URL",
+    "mlflow_uri": "MLFLOW_TRACKING_URI",
     "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
     "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
 }
 
 
-_RECORDED = ("bucket", "aws_endpoint_url", "region", "api_url", "site_url")
+_RECORDED = ("bucket", "aws_endpoint_url", "region", "api_url", "site_url", "site_bucket", "topic_arn", "landing_queue")
 
 
 def _local_stack(start: Path) -> dict[str, object]:

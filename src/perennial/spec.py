@@ -22,13 +22,14 @@ from perennial.spec_policy import (
     Notify,
     Retrain,
     SlicePolicy,
+    SqlSource,
     Task,
 )
 
 __all__ = [
     "DEFAULT_METRIC", "LOWER_IS_BETTER", "METRICS", "NAME", "Candidate", "CategoryFeature", "DateFeature", "Feature",
-    "GatePolicy", "Holdout", "ModelSpec", "NumberFeature", "SlicePolicy", "Target", "Task", "canonical", "label",
-    "load_spec",
+    "GatePolicy", "Holdout", "ModelSpec", "NumberFeature", "SlicePolicy", "SqlSource", "Target", "Task", "canonical",
+    "label", "load_spec",
 ]  # fmt: skip
 
 
@@ -49,6 +50,7 @@ class ModelSpec(Part):
     retrain: Retrain = Retrain()
     monitor: Monitor = Monitor()
     notify: Notify = Notify()
+    sources: dict[str, SqlSource] = Field(default_factory=dict)
 
     @field_serializer("features", when_used="json")
     def _features_in_order(self, features: dict[str, Feature]) -> list[tuple[str, Feature]]:

@@ -56,6 +56,9 @@ def contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     for name in spec.candidates:
         if not re.match(r"^[A-Za-z][A-Za-z0-9_-]{0,39}$", name):
             found.append((f"candidates.{name}", "use a letter, then letters, digits, - and _, at most 40"))
+    for name in spec.sources:
+        if not NAME.match(name) or len(name) > 40:
+            found.append((f"sources.{name}", "use lower-case letters, digits and single hyphens, at most 40"))
     return found
 
 

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
 
 from perennial.canonical import canonical
 from perennial.schedule import schedule
@@ -77,16 +86,6 @@ class SlicePolicy(Part):
     minimum_rows: int = Field(default=30, ge=1)
 
 
-class GatePolicy(Part):
-    """What a candidate must show: absolute bounds, gain over the champion, fairness across slices."""
-
-    minimum: dict[str, float] = Field(default_factory=dict)
-    maximum: dict[str, float] = Field(default_factory=dict)
-    gain: float = 0.0
-    slices: dict[str, SlicePolicy] = Field(default_factory=dict)
-    approval: Literal["auto", "human"] = "auto"
-
-
 _DURATION = re.compile(r"^(\d+)\s*(s|m|h|d)$")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -111,6 +110,24 @@ Duration = Annotated[
 
 
 Schedule = Annotated[str, AfterValidator(schedule)]
+
+
+class GatePolicy(Part):
+    """What a candidate must show: absolute bounds, gain over the champion, fairness across slices.
+
+    ``confidence`` asks that the gain be wanted of the lower bound of its paired interval, not of the gain itself.
+    With ``approval: human`` a person decides within ``approval_timeout``, after which the version is rejected.
+    """
+
+    minimum: dict[str, float] = Field(default_factory=dict)
+    maximum: dict[str, float] = Field(default_factory=dict)
+    gain: float = 0.0
+    confidence: float | None = Field(default=None, ge=0.5, lt=1)
+    slices: dict[str, SlicePolicy] = Field(default_factory=dict)
+    approval: Literal["auto", "human"] = "auto"
+    approval_timeout: Duration = timedelta(days=3)
+
+
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$")]
 
 
@@ -128,20 +145,61 @@ class Performance(BaseModel):
 
 
 class Retrain(Part):
-    """What starts a training."""
+    """What starts a training. ``feedback: false`` keeps labels given through the API out of it."""
 
     schedule: Schedule | None = "@daily"
     new_rows: int = Field(default=1000, ge=1)
     drift_share: float = Field(default=0.3, gt=0, le=1)
     performance: Performance | None = None
     cooldown: Duration = timedelta(hours=6)
+    feedback: bool = True
 
 
 class Monitor(Part):
+    """How a model is watched.
+
+    ``capture`` is the share of predictions that are kept (0 or false: none), ``window`` how far back a pass looks,
+    ``minimum_rows`` the fewest rows drift is judged on, ``effect`` the least distance of a feature from its baseline
+    that counts as moved, ``feedback_within`` how long after a prediction its ground truth is taken.
+    """
+
     schedule: Schedule | None = "0 */6 * * *"
     keep_reports: int = Field(default=10, ge=1)
+    capture: float = Field(default=1.0, ge=0, le=1)
+    window: Duration = timedelta(days=7)
+    minimum_rows: int = Field(default=100, ge=10)
+    effect: float = Field(default=0.1, gt=0, lt=1)
+    feedback_within: Duration = timedelta(days=90)
+
+    @field_validator("capture", mode="before")
+    @classmethod
+    def _on_or_off(cls, value: object) -> object:
+        return float(value) if isinstance(value, bool) else value
 
 
 class Notify(Part):
     email: tuple[Address, ...] = ()
     slack_webhook_secret: str | None = None
+
+
+_COLUMN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+
+
+class SqlSource(Part):
+    """A table or query that Airflow pulls by its connection ``connection``.
+
+    ``watermark`` is a column that grows with time; rows up to ``late`` behind the newest one seen are looked for again.
+    """
+
+    connection: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")
+    table: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}(\.[A-Za-z_][A-Za-z0-9_]{0,62})?$")
+    query: str | None = Field(default=None, min_length=1)
+    watermark: str = Field(pattern=_COLUMN)
+    late: Duration = timedelta(days=1)
+    schedule: Schedule | None = "@hourly"
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> Self:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("name either a table or a query")
+        return self

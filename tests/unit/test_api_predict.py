@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lambdas.api.app import create_app
-from lambdas.api.ids import uuid7
+from perennial.serving.ids import uuid7
 from perennial.registry.manifest import MODEL_FILE
 from perennial.settings import Settings
 from tests.support.events import Reply, caller

@@ -1,0 +1,122 @@
+"""What a monitoring pass finds: frozen, JSON, and small enough for an Airflow XCom and the model's page."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Finding(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FeatureQuality(Finding):
+    """One feature in the window: shares (0..1) of values missing, outside the spec's range, and unseen categories."""
+
+    feature: str
+    missing: float
+    baseline_missing: float | None
+    out_of_range: float
+    unseen: float
+
+
+class QualityReport(Finding):
+    """Whether the window can be relied on.
+
+    ``lost`` counts gaps in the running numbers of the servers, ``duplicates`` lines that came more than once,
+    ``unmatched_labels`` ground truth whose prediction was not captured, ``contradicted`` predictions with labels that
+    disagree.
+    """
+
+    status: Literal["ok", "problems", "unknown"]
+    reasons: tuple[str, ...]
+    rows: int
+    served: int
+    lost: int
+    duplicates: int
+    labels: int
+    unmatched_labels: int
+    contradicted: int
+    features: tuple[FeatureQuality, ...]
+
+
+class FeatureDrift(Finding):
+    """One feature against its baseline. ``value`` is the statistic and the effect size in one, 0 to 1.
+
+    ``moved`` where ``value`` reaches ``threshold`` and ``p_value`` says that it is not chance; None where it could not
+    be judged: ``note`` says why.
+    """
+
+    feature: str
+    kind: Literal["number", "category", "date"]
+    statistic: Literal["kolmogorov_smirnov", "total_variation"]
+    value: float | None
+    p_value: float | None
+    threshold: float
+    moved: bool | None
+    baseline_rows: int
+    window_rows: int
+    note: str = ""
+
+
+class DriftReport(Finding):
+    """The window's features against the champion's training data. ``share`` of the judged features moved."""
+
+    status: Literal["ok", "drift", "unknown"]
+    why: str
+    rows: int
+    needed: int
+    judged: int
+    moved: int
+    share: float | None
+    bound: float
+    features: tuple[FeatureDrift, ...]
+
+
+class MetricNow(Finding):
+    """A metric on joined ground truth with its 95 % interval, beside the champion's on its holdout.
+
+    ``bound`` is the spec's (retrain.performance); ``verdict`` is ``decay`` only where the whole interval is beyond it.
+    """
+
+    metric: str
+    value: float | None
+    low: float | None
+    high: float | None
+    holdout: float | None
+    bound: float | None
+    verdict: Literal["ok", "decay", "unknown"]
+    why: str
+
+
+class PerformanceReport(Finding):
+    """How the champion does on what turned out true. ``unknown`` below ``needed`` labels: never taken for fine."""
+
+    status: Literal["ok", "decay", "unknown"]
+    why: str
+    version: str | None
+    labels: int
+    needed: int
+    metrics: tuple[MetricNow, ...]
+
+
+class MonitorReport(Finding):
+    """One pass. ``run`` begins with its time; the window is ``[since, until)``; ``champion`` the version in service."""
+
+    format: Literal[1] = 1
+    model: str
+    run: str
+    since: datetime
+    until: datetime
+    champion: str | None
+    generation: int | None
+    rows: int
+    quality: QualityReport
+    drift: DriftReport
+    performance: PerformanceReport
+    html: tuple[str, ...] = ()
+    retrain: bool = False
+    reasons: tuple[str, ...] = ()
+    blocked: str | None = None

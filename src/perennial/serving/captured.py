@@ -1,0 +1,44 @@
+"""What is remembered of a prediction: one line of JSON, the same in the log and in S3."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+KIND: Literal["perennial.prediction"] = "perennial.prediction"
+"""Marks the line among others: the subscription filter looks for it in quotes."""
+
+
+class CapturedPrediction(BaseModel):
+    """One prediction as it was made.
+
+    ``record`` holds the features as they were sent, and the id and time columns where they were. ``instance`` is
+    the process that answered; ``number`` counts the lines it wrote for this model from 1, so that a gap shows a loss;
+    ``served`` counts its predictions of this model, sampled or not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["perennial.prediction"] = KIND
+    prediction_id: str
+    model: str
+    version: str
+    generation: int
+    time: datetime
+    instance: str
+    number: int = Field(ge=1)
+    served: int = Field(ge=1)
+    request_id: str
+    record: dict[str, JsonValue]
+    prediction: str | float
+    probabilities: dict[str, float] | None = None
+
+
+def parse(line: str | bytes) -> CapturedPrediction | None:
+    """A captured line, or None for any other text."""
+    try:
+        return CapturedPrediction.model_validate_json(line)
+    except ValidationError:
+        return None
