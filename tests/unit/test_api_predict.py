@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from lambdas.api.app import create_app
-from perennial.serving.ids import uuid7
 from perennial.registry.manifest import MODEL_FILE
+from perennial.serving.ids import uuid7
 from perennial.settings import Settings
 from tests.support.events import Reply, caller
 from tests.support.models import IRIS, IRIS_RECORD, Built, build, make_spec, promote
