@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from perennial.errors import AlreadyExistsError, SettingsError
 from perennial.jobs.code import code_version
@@ -18,12 +18,17 @@ from perennial.spec import ModelSpec, canonical, load_spec
 from perennial.store import Store, open_store
 
 Progress = Callable[[str], None]
+Cause = Literal["manual", "schedule", "files", "monitor"]
 R = TypeVar("R", bound=StepResult)
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One run of one model. ``run`` names it: the same run, repeated, gives the same results."""
+    """One run of one model. ``run`` names it: the same run, repeated, gives the same results.
+
+    ``cause`` says what started it, and ``because`` why, where it was no person. ``settings`` is None where there is
+    nothing but a store, as in tests and in a replay: nobody is told and nothing is published then.
+    """
 
     spec: ModelSpec
     store: Store
@@ -33,6 +38,9 @@ class Workspace:
     progress: Progress
     now: Callable[[], datetime]
     force: bool = False
+    cause: Cause = "manual"
+    because: str = ""
+    settings: Settings | None = None
 
     def once(self, key: str, kind: type[R], compute: Callable[[], R]) -> R:
         """The result stored under ``key``, or compute and store it; of two at once, the first to store wins."""
@@ -64,6 +72,8 @@ def open_workspace(
     progress: Progress,
     now: Callable[[], datetime],
     force: bool = False,
+    cause: Cause = "manual",
+    because: str = "",
     settings: Settings | None = None,
 ) -> Workspace:
     """Read the spec, connect to the bucket, and name the run."""
@@ -78,6 +88,9 @@ def open_workspace(
         progress=progress,
         now=now,
         force=force,
+        cause=cause,
+        because=because,
+        settings=settings,
     )
 
 

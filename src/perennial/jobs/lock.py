@@ -1,0 +1,134 @@
+"""One training at a time for each model: a lease in S3, moved by compare-and-swap.
+
+The holder renews it while it works. Whoever is killed stops renewing, so its lease lapses; the same run may take its
+own lease up again at once, which is what a retried task does.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from perennial import keys
+from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, PerennialError
+from perennial.jobs.workspace import Workspace
+from perennial.spec import canonical
+from perennial.store import Blob, Store
+
+LEASE = timedelta(minutes=10)
+ATTEMPTS = 5
+
+
+class Lease(BaseModel):
+    """Who trains: ``run`` until ``until``; None where nobody does. ``turn`` counts the changes of hands."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    run: str | None
+    until: datetime
+    turn: int
+
+    def held(self, now: datetime) -> bool:
+        return self.run is not None and self.until > now
+
+
+class Busy(ConflictError):
+    """Another run trains this model. Carries its id and the end of its lease."""
+
+    def __init__(self, model: str, lease: Lease) -> None:
+        super().__init__(
+            f"Run {lease.run} is training {model}.",
+            remedy=f"Wait for its end; if it was killed, its lease lapses at {lease.until:%Y-%m-%d %H:%M:%S} UTC.",
+        )
+        self.lease = lease
+
+
+def holder(store: Store, model: str, now: datetime) -> str | None:
+    """The run that trains the model now."""
+    found = store.find(keys.training_lock(model))
+    lease = _read(found, model) if found else None
+    return lease.run if lease and lease.held(now) else None
+
+
+def acquire(store: Store, model: str, run: str, now: datetime) -> Lease:
+    """Take the lease, or renew it where ``run`` has it.
+
+    Raises:
+        Busy: another run has it.
+        ConflictError: it changes hands faster than we can read.
+    """
+    key = keys.training_lock(model)
+    for _ in range(ATTEMPTS):
+        found = store.find(key)
+        last = _read(found, model) if found else None
+        if last and last.held(now) and last.run != run:
+            raise Busy(model, last)
+        same = last is not None and last.run == run
+        lease = Lease(run=run, until=now + LEASE, turn=(last.turn if last else 0) + (not same))
+        try:
+            if found is None:
+                store.put_new(key, _bytes(lease))
+            else:
+                store.put_if_match(key, _bytes(lease), found.etag)
+        except (AlreadyExistsError, ConflictError):
+            continue
+        return lease
+    raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
+
+
+def release(store: Store, model: str, run: str, now: datetime) -> None:
+    """Give the lease up; nothing happens where ``run`` has it no more."""
+    key = keys.training_lock(model)
+    for _ in range(ATTEMPTS):
+        found = store.find(key)
+        last = _read(found, model) if found else None
+        if found is None or last is None or last.run != run:
+            return
+        try:
+            store.put_if_match(key, _bytes(Lease(run=None, until=now, turn=last.turn)), found.etag)
+        except ConflictError:
+            continue
+        return
+
+
+@contextmanager
+def held(w: Workspace) -> Iterator[None]:
+    """Hold the lease for the length of a block, renewing it meanwhile. It is not given up at the end of the block,
+    since the run goes on with its next step: :func:`release` does that.
+
+    Raises:
+        Busy: another run has it.
+    """
+    acquire(w.store, w.spec.name, w.run, w.now())
+    done = threading.Event()
+    renewing = threading.Thread(target=_renew, args=(w, done), daemon=True, name="lease")
+    renewing.start()
+    try:
+        yield
+    finally:
+        done.set()
+        renewing.join()
+
+
+def _renew(w: Workspace, done: threading.Event) -> None:
+    while not done.wait(LEASE.total_seconds() / 4):
+        try:
+            acquire(w.store, w.spec.name, w.run, w.now())
+        except PerennialError as error:  # the step goes on; before anything is promoted the lease is asked for again
+            w.progress(f"the lease was not renewed: {error}")
+
+
+def _read(found: Blob, model: str) -> Lease:
+    try:
+        return Lease.model_validate_json(found.data)
+    except ValidationError as error:
+        key = keys.training_lock(model)
+        raise IntegrityError(f"{key} is malformed.", remedy="Delete it once no run is training.") from error
+
+
+def _bytes(lease: Lease) -> bytes:
+    return canonical(lease.model_dump(mode="json"))
