@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import random
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,33 +20,7 @@ from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec
 from perennial.spec_source import parse_spec
 from perennial.store import Store, memory_store
-
-SPEC = """
-name: shop
-task: binary
-target: {column: bought, positive: "yes"}
-features:
-  price: {type: number, min: 0, max: 100}
-  colour: {type: category, values: [red, green, blue]}
-candidates:
-  logistic: {estimator: sklearn.linear_model.LogisticRegression}
-  tree: {estimator: sklearn.tree.DecisionTreeClassifier, params: {max_depth: 3}}
-metric: accuracy
-gate: {minimum: {accuracy: 0.8}}
-"""
-
-
-def write_rows(path: Path, count: int, seed: int, *, noise: float = 0.02) -> Path:
-    """Rows whose answer is told by price and colour, but for a little noise."""
-    draw = random.Random(seed)
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["price", "colour", "bought"])
-        for _ in range(count):
-            price, colour = round(draw.uniform(0, 100), 2), draw.choice(["red", "green", "blue"])
-            cheap = (price < 50) != (draw.random() < noise)
-            rows.writerow([price, colour, "yes" if cheap else "no"])
-    return path
+from tests.support.shop import SPEC, write_rows
 
 
 @pytest.fixture
@@ -102,7 +74,10 @@ class DyingStore(Store):
 
 
 def objects(store: Store) -> dict[str, bytes]:
-    return {entry.key: store.get(entry.key).data for entry in store.list("shop")}
+    """All but the lease, which every run takes and gives back."""
+    found = {entry.key: store.get(entry.key).data for entry in store.list("shop")}
+    del found[keys.training_lock("shop")]
+    return found
 
 
 def test_a_cycle_trains_gates_promotes_and_leaves_every_invariant_true(
@@ -166,7 +141,8 @@ def test_a_run_killed_again_and_again_is_finished_by_its_retries(
 def test_nothing_to_do_where_dataset_and_spec_were_trained_before(open_run: Callable[..., Workspace]) -> None:
     first = run_cycle(open_run())
     again = run_cycle(open_run("two"))
-    assert again == OutcomeResult(model="shop", run="two", dataset=first.dataset, trained=False)
+    why = "this dataset has been trained on with this spec before"
+    assert again == OutcomeResult(model="shop", run="two", dataset=first.dataset, trained=False, because=why)
 
 
 def test_force_trains_all_the_same(open_run: Callable[..., Workspace]) -> None:

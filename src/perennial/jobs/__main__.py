@@ -12,7 +12,7 @@ from pathlib import Path
 
 from perennial.errors import PerennialError
 from perennial.jobs.steps import STEPS, perform
-from perennial.jobs.workspace import open_workspace
+from perennial.jobs.workspace import CAUSES, open_workspace
 
 
 def main() -> int:
@@ -22,6 +22,8 @@ def main() -> int:
     parser.add_argument("--run", required=True)
     parser.add_argument("--candidate", help="for the step train")
     parser.add_argument("--force", action="store_true")
+    parser.add_argument("--cause", choices=CAUSES, default="manual", help="what started the run")
+    parser.add_argument("--because", default="", help="why, where it was no person; or why a step is run at all")
     parser.add_argument("--result", type=Path, help="where to write the result as JSON; standard output by default")
     parser.add_argument("--follow", action="store_true", help="end with whoever holds the other end of stdin")
     given = parser.parse_args()
@@ -29,8 +31,9 @@ def main() -> int:
         threading.Thread(target=_follow, daemon=True).start()
     try:
         workspace = open_workspace(
-            given.spec, given.run, force=given.force, now=lambda: datetime.now(UTC), progress=_say
-        )
+            given.spec, given.run, force=given.force, cause=given.cause, because=given.because,
+            now=lambda: datetime.now(UTC), progress=_say,
+        )  # fmt: skip
         result = perform(given.step, workspace, given.candidate).model_dump_json()
     except PerennialError as error:
         _say(str(error))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -10,7 +12,11 @@ class StepResult(BaseModel):
 
 
 class SnapshotResult(StepResult):
-    """The dataset version a run works on. ``work`` is why it should train, None where there is nothing to do."""
+    """The dataset version a run works on.
+
+    ``work`` is why it should train, None where it should not: ``blocked`` then says what stands against the reasons
+    there are, None where there is none.
+    """
 
     dataset: str
     new: bool
@@ -19,6 +25,8 @@ class SnapshotResult(StepResult):
     refused: int
     duplicates: int
     work: str | None
+    blocked: str | None = None
+    window_rows: int = 0
 
 
 class TrainResult(StepResult):
@@ -52,12 +60,13 @@ class RegisterResult(StepResult):
 class GateResult(StepResult):
     """The gate's answer; ``reasons`` holds one sentence a rule, ``failures`` those of the rules that failed.
 
-    ``promote`` is False where the gate failed, and where the spec leaves the promotion to a person.
+    ``promote`` is False where the gate failed, and where the spec leaves the promotion to a person: ``approval``.
     """
 
     version: str
     passed: bool
     promote: bool
+    approval: bool = False
     reasons: tuple[str, ...]
     failures: tuple[str, ...]
 
@@ -78,22 +87,57 @@ class SmokeResult(StepResult):
     prediction: str | float
 
 
+class ApprovalAnswer(StepResult):
+    """What a person said of a version that passed the gate; a timeout is a rejection. The first answer stands."""
+
+    version: str
+    approved: bool
+    by: str
+    at: datetime
+    reason: str = ""
+
+
+class RollbackResult(StepResult):
+    """What was done about a failed smoke test of ``version``; ``why`` it failed, and why nothing was moved."""
+
+    version: str
+    rolled_back: bool
+    why: str
+    to: str | None = None
+    generation: int | None = None
+
+
+class ReleaseResult(StepResult):
+    """The end of a run's turn to train."""
+
+    run: str
+
+
 class OutcomeResult(StepResult):
     """How a run ended. ``trained`` is False where there was nothing to do; ``version`` is what it registered.
 
-    ``passed`` is the gate's answer; with ``gate.approval: human`` a version that passed is not yet ``promoted``.
+    ``because`` is why it trained, or why not. ``passed`` is the gate's answer; with ``gate.approval: human`` a version
+    that passed is ``waiting`` until a person answers. ``smoke_failure`` is why a promoted version was to be
+    ``rolled_back``.
     """
 
     model: str
     run: str
     dataset: str
     trained: bool
+    at: datetime | None = None
+    because: str = ""
     version: str | None = None
     candidate: str | None = None
     metrics: dict[str, float] = {}
     passed: bool = False
     promoted: bool = False
     generation: int | None = None
+    previous: str | None = None
+    waiting: bool = False
+    answered_by: str | None = None
+    rolled_back: bool = False
+    smoke_failure: str | None = None
     reasons: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
 
@@ -104,6 +148,16 @@ class OutcomeResult(StepResult):
             return "\n".join([*lines, "nothing to do"])
         lines.append(f"version    {self.version} ({self.candidate})")
         lines += [f"  {name} {value:.4f}" for name, value in self.metrics.items()]
-        verdict = "passed" if self.passed else "failed"
-        fate = f"promoted, generation {self.generation}" if self.promoted else "not promoted"
-        return "\n".join([*lines, f"gate       {verdict}; {fate}"])
+        return "\n".join([*lines, f"gate       {'passed' if self.passed else 'failed'}; {self.fate}"])
+
+    @property
+    def fate(self) -> str:
+        """What became of the version."""
+        if self.smoke_failure is not None:
+            end = "rolled back" if self.rolled_back else "not rolled back"
+            return f"promoted, but its smoke test failed; {end}"
+        if self.promoted:
+            return f"promoted, generation {self.generation}"
+        if self.waiting:
+            return "waiting for a person"
+        return f"rejected by {self.answered_by}" if self.answered_by else "not promoted"

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, DataError, NotFoundError
-from perennial.jobs.results import SnapshotResult
+from perennial.jobs.results import ApprovalAnswer, SnapshotResult
 from perennial.jobs.workspace import R, Workspace
 from perennial.registry.gate import Champion
 from perennial.registry.registry import Registry
@@ -31,12 +31,24 @@ def outcome_key(w: Workspace, dataset: str) -> str:
 
 def result_of(w: Workspace, step: str, kind: type[R]) -> R:
     """What an earlier step of this run returned. Raises NotFoundError when it has not run."""
-    found = w.store.find(step_key(w, step))
+    found = find_result(w, step, kind)
     if found is None:
         raise NotFoundError(
             f"Run {w.run} has no result of the step {step} under this spec.", remedy=f"Run the step {step} first."
         )
-    return kind.model_validate_json(found.data)
+    return found
+
+
+def find_result(w: Workspace, step: str, kind: type[R]) -> R | None:
+    """What an earlier step of this run returned, None when it has not run."""
+    found = w.store.find(step_key(w, step))
+    return kind.model_validate_json(found.data) if found else None
+
+
+def answer_of(w: Workspace, version: str) -> ApprovalAnswer | None:
+    """What a person said of a version; None as long as nobody has."""
+    found = w.store.find(keys.approval(w.spec.name, version))
+    return ApprovalAnswer.model_validate_json(found.data) if found else None
 
 
 def dataset_of(w: Workspace) -> DatasetManifest:

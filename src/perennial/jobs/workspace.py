@@ -19,6 +19,7 @@ from perennial.store import Store, open_store
 
 Progress = Callable[[str], None]
 Cause = Literal["manual", "schedule", "files", "monitor"]
+CAUSES: tuple[Cause, ...] = ("manual", "schedule", "files", "monitor")
 R = TypeVar("R", bound=StepResult)
 
 

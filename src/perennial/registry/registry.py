@@ -14,6 +14,7 @@ from perennial.registry.verify import damages, matches, read_file, read_manifest
 from perennial.store import Store
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
+ANYONE = "*"  # no version is called so
 
 
 def models(store: Store) -> list[str]:
@@ -76,19 +77,36 @@ class Registry:
         first = 1 if last is None else max(1, newest.generation - last + 1)
         return [log.entry(generation) for generation in range(first, newest.generation)] + [newest]
 
-    def promote(self, model: str, version: str, *, op_id: str, actor: str, reason: str, now: datetime) -> LogEntry:
+    def promote(
+        self,
+        model: str,
+        version: str,
+        *,
+        op_id: str,
+        actor: str,
+        reason: str,
+        now: datetime,
+        over: str | None = ANYONE,
+    ) -> LogEntry:
         """Make ``version`` the champion. Returns the entry that did so.
 
-        Promoting the champion changes nothing and returns the entry that made it so.
+        Promoting the champion changes nothing and returns the entry that made it so. With ``over``, only while that
+        version is champion, None for while there is none: a comparison holds against the champion it was made with.
 
         Raises:
-            PromotionRefused: the version is not published, or does not verify.
+            PromotionRefused: the version is not published, or does not verify; or another than ``over`` is champion.
             AlreadyExistsError: ``op_id`` was used for something else.
         """
         log = ModelLog(self.store, model)
         intent = log.intend(op_id, "promotion", version)
 
         def propose(newest: LogEntry | None) -> LogEntry:
+            champion = newest.version if newest else None
+            if over not in (ANYONE, champion):
+                raise PromotionRefused(
+                    f"{version} was compared with {over or 'no champion'}, but {champion} serves now.",
+                    remedy=f"Train again, or `perennial promote {model} {version}` past the comparison.",
+                )
             return next_entry(newest, intent, version, actor=actor, reason=reason, now=now)
 
         return self._commit(log, intent, version, propose)
