@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from obstore.exceptions import NotModifiedError
@@ -31,7 +31,7 @@ from perennial.settings import LOCAL_CREDENTIALS, Settings
 from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
+    from obstore import Attributes, GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
 
 
 ATTEMPTS = 5
@@ -46,7 +46,9 @@ class Raw(Protocol):
     def head(self, path: str) -> ObjectMeta: ...
     def list(self, prefix: str | None = None) -> Iterable[Sequence[ObjectMeta]]: ...
     def list_with_delimiter(self, prefix: str | None = None) -> ListResult[Sequence[ObjectMeta]]: ...
-    def put(self, path: str, file: bytes, *, mode: PutMode, use_multipart: bool) -> PutResult: ...
+    def put(
+        self, path: str, file: bytes, *, attributes: Attributes | None = None, mode: PutMode, use_multipart: bool
+    ) -> PutResult: ...
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,23 @@ class Blob:
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a listing. ``size`` in bytes."""
+    """One line of a listing. ``size`` in bytes; ``modified`` is when S3 took it (UTC)."""
 
     key: str
     size: int
     etag: str
+    modified: datetime
+
+
+@dataclass(frozen=True)
+class Served:
+    """How an object is handed to a browser: its headers ``Content-Type`` and ``Cache-Control``."""
+
+    media_type: str
+    cache_control: str = "no-cache"
+
+    def attributes(self) -> Attributes:
+        return {"Content-Type": self.media_type, "Cache-Control": self.cache_control}
 
 
 class Store:
@@ -109,8 +123,10 @@ class Store:
             raise meaning from error
         return True
 
-    def put_new(self, key: str, data: bytes) -> str:
+    def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
         """Create an object and return its ETag. Creating it again with the same bytes is a success.
+
+        ``served`` says how it goes to browsers, where they read it.
 
         Raises:
             AlreadyExistsError: the key holds other bytes.
@@ -125,9 +141,9 @@ class Store:
                 return found.etag
             raise AlreadyExistsError(f"{key} already exists with other content.")
 
-        return self._write(key, data, "create", settle)
+        return self._write(key, data, "create", settle, served)
 
-    def put_if_match(self, key: str, data: bytes, etag: str) -> str:
+    def put_if_match(self, key: str, data: bytes, etag: str, *, served: Served | None = None) -> str:
         """Replace an object that still has ``etag`` and return the new ETag. A key that holds ``data`` is a success.
 
         Raises:
@@ -144,7 +160,7 @@ class Store:
                 return None
             raise ConflictError(f"{key} was changed by another writer.", remedy="Read it again and retry.")
 
-        return self._write(key, data, {"e_tag": etag}, settle)
+        return self._write(key, data, {"e_tag": etag}, settle, served)
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """All objects under ``prefix`` (whole path segments), sorted by key."""
@@ -153,7 +169,7 @@ class Store:
         except RAISED as error:
             raise fault(prefix or "the bucket", error) from error
         found.sort(key=lambda meta: meta["path"])
-        return (Entry(key=meta["path"], size=meta["size"], etag=meta["e_tag"] or "") for meta in found)
+        return (Entry(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"]) for meta in found)
 
     def folders(self, prefix: str = "") -> tuple[str, ...]:
         """Names of the folders directly under ``prefix``, sorted."""
@@ -172,8 +188,11 @@ class Store:
         except RAISED as error:
             raise fault(key, error) from error
 
-    def _write(self, key: str, data: bytes, mode: PutMode, settle: Callable[[], str | None]) -> str:
+    def _write(
+        self, key: str, data: bytes, mode: PutMode, settle: Callable[[], str | None], served: Served | None
+    ) -> str:
         """Put under a condition; whatever does not plainly succeed is settled by reading back."""
+        attributes = served.attributes() if served else None
         deadline = self._clock() + DEADLINE_SECONDS
         last: Exception | None = None
         for attempt in range(ATTEMPTS):
@@ -182,7 +201,8 @@ class Store:
                 if self._clock() > deadline:
                     break
             try:
-                return self._raw.put(key, data, mode=mode, use_multipart=False)["e_tag"] or ""
+                put = self._raw.put(key, data, attributes=attributes, mode=mode, use_multipart=False)
+                return put["e_tag"] or ""
             except (*REFUSALS, FileNotFoundError, ValueError) as error:  # a put answers 404 only for want of a bucket
                 raise refused(key, error) from error
             except RAISED as error:  # 409 and 412 too: they may tell of our own success, or of nothing landed

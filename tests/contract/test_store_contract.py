@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
+import boto3
 import pytest
 
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreRefused
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Served, Store, open_store
 
 WRITERS = 16
 ROUNDS = 5
@@ -114,6 +116,27 @@ def test_wrong_credentials_are_refused(ministack_endpoint: str, monkeypatch: pyt
     for use in (store.find, store.exists, lambda key: store.put_new(key, b"1")):
         with pytest.raises(StoreRefused, match="403"):
             use("m/a")
+
+
+def test_browsers_are_told_what_an_object_is(remote: Settings) -> None:
+    store = open_store(remote)
+    picture = Served("image/svg+xml", "max-age=31536000, immutable")
+    store.put_new("m/picture.svg", b"<svg/>", served=picture)
+    first = store.put_new("m/page.json", b"1", served=Served("application/json"))
+    store.put_if_match("m/page.json", b"2", first, served=Served("application/json; charset=utf-8"))
+    s3 = boto3.client("s3", endpoint_url=remote.aws_endpoint_url, region_name=remote.region)
+    heads = [s3.head_object(Bucket=remote.bucket, Key=key) for key in ("m/picture.svg", "m/page.json")]
+    assert [(head["ContentType"], head["CacheControl"]) for head in heads] == [
+        ("image/svg+xml", "max-age=31536000, immutable"),
+        ("application/json; charset=utf-8", "no-cache"),
+    ]
+
+
+def test_a_listing_says_when_each_object_came(store: Store) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=2)  # S3 keeps whole seconds
+    store.put_new("m/a", b"1")
+    (entry,) = store.list("m")
+    assert before <= entry.modified <= datetime.now(UTC) + timedelta(seconds=1)
 
 
 def test_of_many_creators_exactly_one_wins(atomic_store: Store) -> None:

@@ -10,7 +10,7 @@ from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDenie
 from perennial.store import Raw, Store
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
+    from obstore import Attributes, GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
 
 T = TypeVar("T")
 Around = Callable[[str, str, Callable[[], Any]], Any]
@@ -38,8 +38,13 @@ class Seam:
     def list_with_delimiter(self, prefix: str | None = None) -> ListResult[Sequence[ObjectMeta]]:
         return self._do("folders", prefix or "", lambda: self._raw.list_with_delimiter(prefix))
 
-    def put(self, path: str, file: bytes, *, mode: PutMode, use_multipart: bool) -> PutResult:
-        return self._do("put", path, lambda: self._raw.put(path, file, mode=mode, use_multipart=use_multipart))
+    def put(
+        self, path: str, file: bytes, *, attributes: Attributes | None = None, mode: PutMode, use_multipart: bool
+    ) -> PutResult:
+        put = self._raw.put
+        return self._do(
+            "put", path, lambda: put(path, file, attributes=attributes, mode=mode, use_multipart=use_multipart)
+        )
 
     def _do(self, operation: str, key: str, request: Callable[[], T]) -> T:
         answer: T = self._around(operation, key, request)
