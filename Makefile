@@ -19,7 +19,7 @@ MAIN := .venv/bin
 
 SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
 
-.PHONY: help setup demo test lint format build site up down deploy airflow bench browser lock clean
+.PHONY: help setup demo test lint format build site up down deploy airflow bench browser postgres lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,8 +31,8 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 	@$(SETUP) environments.py main ministack airflow node
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
-test: lint browser ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node
+test: lint browser postgres ## Check and test everything
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
 
 lint: ## Check style, types and who imports whom
@@ -69,7 +69,7 @@ deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
 	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 
 airflow: ## Run Airflow with its pages on the local AWS of make up, until Ctrl-C
-	@$(SETUP) environments.py main airflow
+	@$(SETUP) environments.py main airflow monitor
 	@sh infra/setup/airflow.sh
 
 bench: ## Measure what the README states
@@ -79,6 +79,9 @@ bench: ## Measure what the README states
 browser: ## Find a Chromium or Chrome for the tests of the form
 	@$(SETUP) environments.py main
 	@$(SETUP) browser.py
+
+postgres: ## Find a PostgreSQL server for the tests of SQL sources
+	@$(SETUP) postgres.py
 
 lock: ## Pin all packages anew (UPGRADE=1: at their newest versions)
 	@$(SETUP) environments.py

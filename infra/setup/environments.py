@@ -39,6 +39,8 @@ ENVIRONMENTS = {
     "main": Environment(".venv", ("dev.txt",), project=True),
     "airflow": Environment(".local/envs/airflow", ("airflow.txt",), project=True),
     "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
+    "monitor": Environment(".local/envs/monitor", ("monitor.txt",)),
+    "mlflow": Environment(".local/envs/mlflow", ("mlflow.txt",)),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),

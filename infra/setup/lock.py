@@ -26,6 +26,7 @@ LOCKS = (
     ("serve", ("pyproject.toml", "--extra", "serve"), "dev"),
     ("score", ("pyproject.toml", "--extra", "score"), "dev"),
     ("monitor", ("pyproject.toml", "--extra", "monitor"), None),
+    ("mlflow", ("requirements/mlflow.in",), None),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),

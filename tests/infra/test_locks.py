@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-LOCKS = Path(__file__).parents[2] / "requirements"
+ROOT = Path(__file__).parents[2]
+LOCKS = ROOT / "requirements"
+ENVIRONMENTS = ROOT / "infra/setup/environments.py"
+MAKE_LOCK = ROOT / "infra/setup/lock.py"
 NAMES = sorted(path.stem for path in LOCKS.glob("*.txt"))
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[a-z,_-]+\])?==([^ ;\\]+)")
 
@@ -18,9 +21,14 @@ def pins(name: str) -> dict[str, str]:
 
 
 def test_every_environment_has_one() -> None:
-    assert {"serve", "score", "train", "monitor", "airflow", "dev", "ministack", "sam", "node", "uv", "build"} <= set(
-        NAMES
-    )
+    named = {lock.removesuffix(".txt") for lock in re.findall(r'"([a-z]+\.txt)"', ENVIRONMENTS.read_text())}
+    assert {"serve", "score", "train", "monitor", "mlflow", "airflow", "dev", "ministack", "sam"} | named <= set(NAMES)
+    assert {"monitor", "mlflow", "dev", "uv"} <= named
+
+
+def test_each_lock_is_made_by_make_lock() -> None:
+    made = set(re.findall(r'^    \("([a-z]+)", ', MAKE_LOCK.read_text(), re.MULTILINE))
+    assert made == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,3 +61,18 @@ def test_the_emulator_is_one_exact_version() -> None:
 @pytest.mark.parametrize("package", ["scikit-learn", "pandas", "scipy", "pyarrow", "boto3", "botocore", "cloudpickle"])
 def test_a_lambda_never_installs_what_it_must_not_load(package: str) -> None:
     assert package not in pins("serve")
+
+
+def test_what_logs_to_mlflow_is_of_the_server_s_release() -> None:
+    assert pins("dev")["mlflow-skinny"] == pins("mlflow")["mlflow"]
+
+
+def test_the_skinny_client_brings_no_data_frames_into_the_main_environment() -> None:
+    assert {"pandas", "mlflow", "sqlalchemy"} & set(pins("dev")) == set()
+
+
+def test_what_mwaa_installs_is_what_a_local_airflow_has() -> None:
+    lines = (ROOT / "airflow/requirements.txt").read_text().lower().splitlines()
+    wanted = {re.split(r"[\[>=<]", line)[0] for line in lines if line and not line.startswith("#")}
+    assert wanted <= set(pins("airflow"))
+    assert {"apache-airflow-providers-postgres", "apache-airflow-providers-common-messaging", "pyarrow"} <= wanted

@@ -13,14 +13,20 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
+def script(name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """One of the scripts of infra/setup, which are no package, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"infra/setup/{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The set-up script over an empty checkout, with a uv that notes its calls instead of installing."""
-    spec = importlib.util.spec_from_file_location("environments", ROOT / "infra/setup/environments.py")
-    assert spec and spec.loader
-    module: Any = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "environments", module)
-    spec.loader.exec_module(module)
+    module = script("environments", monkeypatch)
     (tmp_path / "requirements").mkdir()
     for name in ("dev.txt", "build.txt", "ministack.txt"):
         (tmp_path / "requirements" / name).write_text(name)
@@ -104,3 +110,47 @@ def test_what_cannot_be_made_says_why_and_what_to_do(environments: ModuleType, m
     with pytest.raises(environments.SetupError, match=r"ensurepip is not available\n.*apt-get install python3-venv"):
         environments.make_uv()
     assert not environments.stamped(environments.UV_HOME, "")
+
+
+@pytest.fixture
+def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The search for PostgreSQL on a machine that has none, by a user who may install nothing."""
+    module = script("postgres", monkeypatch)
+    monkeypatch.setattr(module, "NOTE", tmp_path / ".local/postgres")
+    monkeypatch.setattr(module, "PLACES", (f"{tmp_path}/postgresql/*/bin",))
+    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("PERENNIAL_POSTGRES", raising=False)
+    return module
+
+
+def server(folder: Path, *programs: str) -> Path:
+    folder.mkdir(parents=True)
+    for program in programs:
+        (folder / program).touch(0o755)
+    return folder
+
+
+def test_the_newest_complete_server_is_taken(postgres: Any, tmp_path: Path) -> None:
+    server(tmp_path / "postgresql/9/bin", "initdb", "postgres")
+    newest = server(tmp_path / "postgresql/15/bin", "initdb", "postgres")
+    server(tmp_path / "postgresql/16/bin", "initdb")  # the client's package
+    assert postgres.main() == 0
+    assert postgres.NOTE.read_text() == f"{newest}\n"
+
+
+def test_the_server_that_is_named_is_taken(postgres: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server(tmp_path / "postgresql/15/bin", "initdb", "postgres")
+    own = server(tmp_path / "own", "initdb", "postgres")
+    monkeypatch.setenv("PERENNIAL_POSTGRES", str(own))
+    assert postgres.main() == 0
+    assert postgres.NOTE.read_text() == f"{own}\n"
+
+
+def test_without_a_server_the_remedy_is_said(postgres: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert postgres.main() == 1
+    problem, remedy = capsys.readouterr().err.splitlines()
+    assert problem.startswith("No PostgreSQL server is here")
+    assert "apt-get install postgresql" in remedy
+    assert "PERENNIAL_POSTGRES=" in remedy
+    assert not postgres.NOTE.exists()
