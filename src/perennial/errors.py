@@ -128,6 +128,12 @@ class StoreUnavailable(PerennialError):
     exit_code = 10
 
 
+class SchedulerUnavailable(PerennialError):
+    """Airflow did not answer, or refused access; nothing is known about the outcome."""
+
+    exit_code = 10
+
+
 class DeployError(PerennialError):
     """A stack could not be built, started, deployed or ended."""
 

@@ -6,10 +6,13 @@ starts the whole of Airflow with its pages.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from perennial.errors import DeployError
 AIRFLOW = ROOT / ".local/envs/airflow/bin/airflow"
 DAGS = ROOT / "airflow/dags"
 HOME = ROOT / ".local/airflow"
+EMPTY = ROOT / ".local/build/airflow"
 # Airflow's log line: time, level, the text of the step, and the logger it came by.
 _STEP_LINE = re.compile(r"\[\w+\s*\] (?P<text>.*?)\s+\[perennial\.jobs\.local\]")
 _TASK_LINE = re.compile(r"\[DAG TEST\] starting task_id=(?P<task>\S+) map_index=(?P<index>-?\d+)")
@@ -74,7 +78,7 @@ def run_dag(dag_id: str, env: Mapping[str, str], progress: Progress, conf: str |
 
 
 def prepare(home: Path, env: Mapping[str, str]) -> None:
-    """Make Airflow's database where there is none. Raises DeployError."""
+    """Make Airflow's database where there is none, by copying an empty one. Raises DeployError."""
     if (home / "airflow.db").exists():
         return
     if not AIRFLOW.exists():
@@ -83,15 +87,28 @@ def prepare(home: Path, env: Mapping[str, str]) -> None:
         )
     home.mkdir(parents=True, exist_ok=True)
     unfinished = home / "unfinished.db"
-    unfinished.unlink(missing_ok=True)
-    made = subprocess.run(  # noqa: S603
-        [str(AIRFLOW), "db", "migrate"],
-        env={**env, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{unfinished}"},
-        cwd=home, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if made.returncode != 0:
-        raise DeployError(f"Airflow's database could not be made: {made.stderr[-500:]}", remedy=f"Remove {home}.")
+    shutil.copyfile(_empty_database(env), unfinished)
     unfinished.rename(home / "airflow.db")
+
+
+def _empty_database(env: Mapping[str, str]) -> Path:
+    """A migrated database without a run in it, made once for each state of the environment's lock."""
+    lock = hashlib.sha256((ROOT / "requirements/airflow.txt").read_bytes()).hexdigest()[:12]
+    made = EMPTY / f"{lock}.db"
+    if made.exists():
+        return made
+    EMPTY.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=EMPTY) as scratch:
+        unfinished = Path(scratch, "airflow.db")
+        done = subprocess.run(  # noqa: S603
+            [str(AIRFLOW), "db", "migrate"],
+            env={**env, "AIRFLOW_HOME": scratch, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{unfinished}"},
+            cwd=scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise DeployError(f"Airflow's database could not be made: {done.stderr[-500:]}", remedy=f"Remove {EMPTY}.")
+        unfinished.rename(made)
+    return made
 
 
 def _told(line: str) -> str | None:
