@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from perennial import keys
 from perennial.deploy.template import read_template
+from perennial.serving.captured import KIND
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
@@ -73,9 +76,24 @@ def test_roles_say_what_they_may_do_and_nothing_is_a_wildcard(resources: dict[st
         assert "*" not in as_list(statement["Resource"])
 
 
-def test_the_server_only_reads_and_no_role_deletes(resources: dict[str, Any]) -> None:
+def test_functions_write_what_they_take_and_no_role_deletes(resources: dict[str, Any]) -> None:
     actions = {action for one in statements(resources, "AWS::IAM::Role") for action in as_list(one["Action"])}
-    assert {action for action in actions if action.startswith("s3:")} == {"s3:GetObject", "s3:ListBucket"}
+    s3 = {action for action in actions if action.startswith("s3:")}
+    assert s3 == {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+    writable = [
+        place["Fn::Sub"].removeprefix("${DataBucket.Arn}/")
+        for one in statements(resources, "AWS::IAM::Role")
+        if "s3:PutObject" in one["Action"]
+        for place in as_list(one["Resource"])
+    ]
+    assert sorted(writable) == [
+        "*/feedback/????-??-??/*.json", "*/predictions/????-??-??/*.jsonl", "_perennial/feedback.key",
+    ]  # fmt: skip
+    for key in (keys.FEEDBACK_KEY, keys.label("m", "2026-11-21", "id"), keys.contradiction("m", "2026-11-21", "id"),
+                keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64)):  # fmt: skip
+        assert any(fnmatchcase(key, pattern) for pattern in writable), key
+    for key in (keys.collected("m", "feedback", 1), keys.label_file("m", "0"), keys.alias("m", "champion")):
+        assert not any(fnmatchcase(key, pattern) for pattern in writable), key
     assert not [action for action in actions if "Delete" in action or action.startswith("iam:")]
     for properties in of_type(resources, "AWS::IAM::Role").values():
         assert "ManagedPolicyArns" not in properties
@@ -86,7 +104,14 @@ def test_what_is_committed_is_deleted_by_nobody(resources: dict[str, Any]) -> No
     (deletion,) = [one for one in denials if "s3:DeleteObject" in as_list(one["Action"])]
     assert deletion["Principal"] == "*"
     assert {"s3:DeleteObject", "s3:DeleteObjectVersion"} == set(deletion["Action"])
-    assert {"Fn::Sub": "${DataBucket.Arn}/*/registry/*"} in deletion["Resource"]
+    kept = [place["Fn::Sub"].removeprefix("${DataBucket.Arn}/") for place in deletion["Resource"]]
+    for key in (
+        keys.FEEDBACK_KEY, keys.landing("m", "a.csv"), keys.dataset_blob("m", "0"), keys.log_entry("m", 1),
+        keys.label("m", "2026-11-21", "id"), keys.label_file("m", "0"), keys.monitor_summary("m", "run"),
+        keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64),
+    ):  # fmt: skip
+        assert any(fnmatchcase(key, pattern) for pattern in kept), key
+    assert not any(fnmatchcase(keys.monitor_file("m", "run", "drift.html"), pattern) for pattern in kept)
 
 
 def test_every_bucket_is_encrypted_owned_and_reached_over_tls(resources: dict[str, Any]) -> None:
@@ -124,6 +149,44 @@ def test_functions_run_on_what_the_package_is_built_for(resources: dict[str, Any
         assert CLOUD_PLATFORM.startswith("aarch64-")
 
 
+def test_captured_lines_reach_the_capture_and_never_come_back(resources: dict[str, Any]) -> None:
+    """The pattern stands in quotes, which AWS and the emulator read alike."""
+    (subscription,) = of_type(resources, "AWS::Logs::SubscriptionFilter").values()
+    assert subscription["FilterPattern"] == f'"{KIND}"'
+    source, (target, _) = subscription["LogGroupName"]["Ref"], subscription["DestinationArn"]["Fn::GetAtt"]
+    functions = of_type(resources, "AWS::Serverless::Function")
+    writers = {name for name, one in functions.items() if one["LoggingConfig"]["LogGroup"] == {"Ref": source}}
+    assert writers == {"ApiFunction"} and target == "CaptureFunction"
+    allowed = [
+        one
+        for one in of_type(resources, "AWS::Lambda::Permission").values()
+        if one["Principal"] != "apigateway.amazonaws.com"
+    ]
+    assert [(one["FunctionName"], one["SourceArn"]) for one in allowed] == [
+        ({"Ref": target}, {"Fn::GetAtt": [source, "Arn"]})
+    ]
+
+
+def test_new_files_are_told_to_the_landing_queue_by_this_bucket_alone(resources: dict[str, Any]) -> None:
+    data = resources["DataBucket"]
+    told = data["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    suffixes = [one["Filter"]["S3Key"]["Rules"] for one in told]
+    assert suffixes == [[{"Name": "suffix", "Value": value}] for value in (".csv", ".csv.gz", ".parquet")]
+    assert {str(one["Queue"]) for one in told} == {str({"Fn::GetAtt": ["LandingQueue", "Arn"]})}
+    (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
+    source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert source == "arn:${AWS::Partition}:s3:::" + data["Properties"]["BucketName"]["Fn::Sub"]
+    assert data["DependsOn"] == "LandingQueuePolicy"
+
+
+def test_a_file_that_fails_again_and_again_is_set_aside(resources: dict[str, Any]) -> None:
+    queues = of_type(resources, "AWS::SQS::Queue")
+    assert all(one["SqsManagedSseEnabled"] for one in queues.values())
+    assert queues["LandingQueue"]["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["LandingDeadQueue", "Arn"]}
+
+
 def test_logs_end_and_one_origin_may_call(resources: dict[str, Any]) -> None:
     for properties in of_type(resources, "AWS::Logs::LogGroup").values():
         assert properties["RetentionInDays"] == {"Ref": "LogRetentionDays"}
@@ -148,7 +211,8 @@ def test_the_gateway_allows_and_shows_what_the_server_does_without_one(resources
 def test_nothing_costs_at_rest(resources: dict[str, Any]) -> None:
     """Storage aside: no provisioned concurrency, no snapshots, no keys, no addresses, no clusters."""
     assert {resource["Type"].rsplit("::", 1)[0] for resource in resources.values()} == {
-        "AWS::S3", "AWS::IAM", "AWS::Logs", "AWS::Lambda", "AWS::Serverless", "AWS::ApiGatewayV2",
+        "AWS::S3", "AWS::IAM", "AWS::Logs", "AWS::Lambda", "AWS::Serverless", "AWS::ApiGatewayV2", "AWS::SNS",
+        "AWS::SQS",
     }  # fmt: skip
     for properties in of_type(resources, "AWS::Serverless::Function").values():
         assert not {"ProvisionedConcurrencyConfig", "SnapStart", "VpcConfig"} & set(properties)

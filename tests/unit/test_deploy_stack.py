@@ -64,6 +64,9 @@ OUTPUTS = {
     "ApiUrl": "https://abc.execute-api.us-east-1.amazonaws.com",
     "ApiId": "abc",
     "ApiFunctionName": "perennial-prod-api",
+    "CaptureFunctionName": "perennial-prod-capture",
+    "TopicArn": "arn:aws:sns:us-east-1:123456789012:perennial-prod-notices",
+    "LandingQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/perennial-prod-landing",
     "BucketName": "data",
     "SiteBucketName": "pages",
     "SiteUrl": "https://pages.s3.us-east-1.amazonaws.com/index.html",
@@ -73,12 +76,14 @@ OUTPUTS = {
 def test_on_aws_the_addresses_are_those_of_aws() -> None:
     deployed = stack._deployed(None, OUTPUTS)
     assert (deployed.api_url, deployed.site_url) == (OUTPUTS["ApiUrl"], OUTPUTS["SiteUrl"])
+    assert (deployed.topic_arn, deployed.landing_queue) == (OUTPUTS["TopicArn"], OUTPUTS["LandingQueueUrl"])
 
 
 def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
     deployed = stack._deployed("http://127.0.0.1:4566", OUTPUTS)
     assert deployed.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc/$default"
     assert deployed.site_url == "http://localhost:4566/pages/index.html"
+    assert deployed.landing_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-landing"
     assert stack.site_origin("http://emulator:4566/") == "http://emulator:4566"
 
 

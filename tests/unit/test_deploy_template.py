@@ -13,6 +13,7 @@ Conditions: {Open: !Not [!Equals [!Ref Origin, ""]]}
 Resources:
   Api: {Properties: {CorsConfiguration: {AllowOrigins: [!If [Open, !Ref Origin, !GetAtt Site.Url.Https]], MaxAge: 60}}}
   Code: {Type: Function, Properties: {CodeUri: build/, Role: !GetAtt Role.Arn, Name: !Sub "a-${Stage}"}}
+  Other: {Type: Function, Properties: {CodeUri: build/}}
   Data:
     Properties:
       LifecycleConfiguration:
@@ -41,9 +42,10 @@ def test_short_forms_are_spelled_out(path: Path) -> None:
 def test_only_the_code_s_place_changes(path: Path) -> None:
     template = read_template(path)
     before = json.dumps(template)
-    changed = json.loads(with_code(template, "Code", "builds", "api/1.zip"))
-    assert changed["Resources"]["Code"]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": "api/1.zip"}
-    assert template["Resources"]["Code"]["Properties"].pop("CodeUri") == "build/"
+    changed = json.loads(with_code(template, ["Code", "Other"], "builds", "api/1.zip"))
+    for function in ("Code", "Other"):
+        assert changed["Resources"][function]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": "api/1.zip"}
+        assert template["Resources"][function]["Properties"].pop("CodeUri") == "build/"
     assert changed == template
     assert before != json.dumps(changed)
 

@@ -111,6 +111,8 @@ def _publish_form(aws: Aws, stack: Deployed) -> None:
     say(f"Form    {stack.site_url}\nAPI     {stack.api_url}\nBucket  {stack.bucket}")
     say("To work on it from this shell:")
     say(f"export PERENNIAL_BUCKET={stack.bucket} PERENNIAL_API_URL={stack.api_url} AWS_REGION={aws.region}")
+    say(f"export PERENNIAL_SITE_BUCKET={stack.site_bucket} PERENNIAL_TOPIC_ARN={stack.topic_arn}")
+    say(f"export PERENNIAL_LANDING_QUEUE={stack.landing_queue}")
 
 
 _VERBS = {"up": _up, "down": _down, "package": _package, "form": _form, "cloud": _cloud, "publish": _publish}

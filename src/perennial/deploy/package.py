@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 LOCK = Path("requirements/serve.txt")
 SOURCES = (
     "lambdas/api",
+    "lambdas/capture",
     "src/perennial/__init__.py",
     "src/perennial/canonical.py",
     "src/perennial/errors.py",

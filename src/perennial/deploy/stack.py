@@ -18,18 +18,30 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEPLOY_SECONDS = 900.0
-FUNCTION, HTTP_API, DATA_BUCKET = "ApiFunction", "HttpApi", "DataBucket"  # logical ids in the template
+HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
+FUNCTIONS = ("ApiFunction", "CaptureFunction")
+_OUTPUTS = frozenset(
+    {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl", "SiteBucketName",
+     "SiteUrl", "TopicArn"}
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """A deployed stack: what other programs need to know of it."""
+    """A deployed stack: what other programs need to know of it.
+
+    ``function`` and ``capture`` name the functions of the API and of the capture, ``topic_arn`` the topic of notices,
+    ``landing_queue`` is the URL of the queue that tells of new files.
+    """
 
     bucket: str
     site_bucket: str
     function: str
+    capture: str
     api_url: str
     site_url: str
+    topic_arn: str
+    landing_queue: str
 
 
 def deploy(
@@ -62,7 +74,7 @@ def deployed(aws: Aws, stage: str) -> Deployed:
 def _deploy(aws: Aws, package: Package, template: Path, stage: str, parameters: Mapping[str, str] | None) -> Deployed:
     parsed = templates.read_template(template)
     bucket, key = _upload(aws, package, stage)
-    body = templates.with_code(parsed, FUNCTION, bucket, key)
+    body = templates.with_code(parsed, FUNCTIONS, bucket, key)
     values = {"Stage": stage} | dict(parameters or {})
     if aws.endpoint_url:
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
@@ -156,8 +168,23 @@ def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) ->
 
 
 def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:
-    api_url, site_url = outputs["ApiUrl"], outputs["SiteUrl"]
+    missing = sorted(_OUTPUTS - outputs.keys())
+    if missing:
+        raise DeployError(
+            f"The stack has no output {', '.join(missing)}.", remedy="It is an older one: deploy it again."
+        )
+    api_url, site_url, queue = outputs["ApiUrl"], outputs["SiteUrl"], outputs["LandingQueueUrl"]
     if endpoint_url:  # an emulator reports the addresses of AWS, where nothing of ours answers
         api_url = f"{endpoint_url.rstrip('/')}/_aws/execute-api/{outputs['ApiId']}/$default"
         site_url = f"{site_origin(endpoint_url)}/{outputs['SiteBucketName']}{urlsplit(site_url).path}"
-    return Deployed(outputs["BucketName"], outputs["SiteBucketName"], outputs["ApiFunctionName"], api_url, site_url)
+        queue = f"{endpoint_url.rstrip('/')}{urlsplit(queue).path}"
+    return Deployed(
+        bucket=outputs["BucketName"],
+        site_bucket=outputs["SiteBucketName"],
+        function=outputs["ApiFunctionName"],
+        capture=outputs["CaptureFunctionName"],
+        api_url=api_url,
+        site_url=site_url,
+        topic_arn=outputs["TopicArn"],
+        landing_queue=queue,
+    )

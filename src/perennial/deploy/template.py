@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,12 @@ def read_template(path: Path) -> dict[str, Any]:
     return template
 
 
-def with_code(template: dict[str, Any], function: str, bucket: str, key: str) -> str:
-    """The template as JSON text in which ``function`` runs the uploaded zip instead of a local folder."""
-    properties = template["Resources"][function]["Properties"]
-    resources = template["Resources"] | {
-        function: template["Resources"][function]
-        | {"Properties": properties | {"CodeUri": {"Bucket": bucket, "Key": key}}}
-    }
+def with_code(template: dict[str, Any], functions: Sequence[str], bucket: str, key: str) -> str:
+    """The template as JSON text in which ``functions`` run the uploaded zip instead of a local folder."""
+    resources = dict(template["Resources"])
+    for name in functions:
+        properties = resources[name]["Properties"] | {"CodeUri": {"Bucket": bucket, "Key": key}}
+        resources[name] = resources[name] | {"Properties": properties}
     return json.dumps(template | {"Resources": resources})
 
 

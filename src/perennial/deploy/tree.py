@@ -44,8 +44,8 @@ import sys
 tree = sys.argv[1]
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [tree]
 import importlib
-handler = importlib.import_module("lambdas.api.handler").handler
-assert callable(handler)
+for name in ("api", "capture"):
+    assert callable(importlib.import_module(f"lambdas.{name}.handler").handler)
 import numpy, onnxruntime, obstore
 import perennial.serving.load, perennial.serving.predictor, perennial.serving.refresh, perennial.store
 print(",".join(sorted({name.split(".")[0] for name in sys.modules})))

@@ -39,8 +39,11 @@ class LocalStack:
     bucket: str
     site_bucket: str
     function: str
+    capture: str
     api_url: str
     site_url: str
+    topic_arn: str
+    landing_queue: str
 
     def environment(self) -> dict[str, str]:
         """The variables under which every part of Perennial, and any AWS SDK, works on this stack."""
@@ -53,6 +56,9 @@ class LocalStack:
             "PERENNIAL_BUCKET": self.bucket,
             "PERENNIAL_API_URL": self.api_url,
             "PERENNIAL_SITE_URL": self.site_url,
+            "PERENNIAL_SITE_BUCKET": self.site_bucket,
+            "PERENNIAL_TOPIC_ARN": self.topic_arn,
+            "PERENNIAL_LANDING_QUEUE": self.landing_queue,
         }
 
     def inhabit(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -137,11 +143,7 @@ def _local(aws: Aws, deployed: Deployed) -> LocalStack:
         region=aws.region,
         access_key=aws.access_key or "",
         secret_key=aws.secret_key or "",
-        bucket=deployed.bucket,
-        site_bucket=deployed.site_bucket,
-        function=deployed.function,
-        api_url=deployed.api_url,
-        site_url=deployed.site_url,
+        **vars(deployed),
     )
 
 
