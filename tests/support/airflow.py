@@ -154,7 +154,7 @@ class Airflow:
 
     def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
         """Answer a parked task, as the pages do."""
-        self.rest.answer(TaskPlace(dag_id, run_id, task_id), option)
+        self.rest.answer(TaskPlace(dag_id=dag_id, run_id=run_id, task_id=task_id), option)
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str, downstream: bool = True) -> None:
         """Have tasks done again, and what follows them."""

@@ -11,19 +11,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from perennial.errors import PerennialError
-from perennial.jobs.steps import STEPS, perform
+from perennial.jobs.steps import STEPS, TAKING, Arguments, perform
 from perennial.jobs.workspace import CAUSES, open_workspace
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m perennial.jobs", description="Run one step of the loop.")
-    parser.add_argument("step", choices=sorted([*STEPS, "train"]))
+    parser.add_argument("step", choices=sorted([*STEPS, *TAKING, "train"]))
     parser.add_argument("--spec", type=Path, required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--candidate", help="for the step train")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--cause", choices=CAUSES, default="manual", help="what started the run")
     parser.add_argument("--because", default="", help="why, where it was no person; or why a step is run at all")
+    parser.add_argument("--asked-by", metavar="DAG/RUN/TASK", help="for request-approval: who waits for the answer")
+    answer = parser.add_mutually_exclusive_group()
+    answer.add_argument("--approved", action="store_const", const=True, dest="approved", help="for answer-approval")
+    answer.add_argument("--rejected", action="store_const", const=False, dest="approved", help="for answer-approval")
+    parser.add_argument("--by", default="", help="for answer-approval: who answered")
     parser.add_argument("--result", type=Path, help="where to write the result as JSON; standard output by default")
     parser.add_argument("--follow", action="store_true", help="end with whoever holds the other end of stdin")
     given = parser.parse_args()
@@ -34,7 +39,8 @@ def main() -> int:
             given.spec, given.run, force=given.force, cause=given.cause, because=given.because,
             now=lambda: datetime.now(UTC), progress=_say,
         )  # fmt: skip
-        result = perform(given.step, workspace, given.candidate).model_dump_json()
+        more = Arguments(asked_by=given.asked_by, approved=given.approved, by=given.by)
+        result = perform(given.step, workspace, given.candidate, more).model_dump_json()
     except PerennialError as error:
         _say(str(error))
         return error.exit_code

@@ -12,23 +12,36 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from perennial.errors import ConflictError, NotFoundError, PerennialError, SchedulerUnavailable
+from pydantic import BaseModel, ConfigDict
+
+from perennial.errors import ConflictError, NotFoundError, PerennialError, SchedulerUnavailable, SettingsError
 
 TIMEOUT_SECONDS = 30.0
 TOKEN, USER, PASSWORD = "PERENNIAL_AIRFLOW_TOKEN", "PERENNIAL_AIRFLOW_USER", "PERENNIAL_AIRFLOW_PASSWORD"
 
 
-@dataclass(frozen=True)
-class TaskPlace:
+class TaskPlace(BaseModel):
     """One task of one run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     dag_id: str
     run_id: str
     task_id: str
+
+    @classmethod
+    def parse(cls, text: str) -> TaskPlace:
+        """Read ``DAG/RUN/TASK``, in which no part holds a slash. Raises SettingsError."""
+        parts = text.split("/")
+        if len(parts) != 3 or not all(parts):
+            raise SettingsError(f"{text!r} is no task of a run.", remedy="Write DAG/RUN/TASK.")
+        return cls(dag_id=parts[0], run_id=parts[1], task_id=parts[2])
+
+    def __str__(self) -> str:
+        return f"{self.dag_id}/{self.run_id}/{self.task_id}"
 
     @property
     def path(self) -> str:
@@ -70,9 +83,9 @@ class AirflowRest:
         state: str | None = self.get(place.path)["state"]
         return state
 
-    def answer(self, place: TaskPlace, option: str) -> dict[str, Any]:
+    def answer(self, place: TaskPlace, option: str, reason: str = "") -> dict[str, Any]:
         """Choose an option of a parked task, which then goes on."""
-        body = {"chosen_options": [option], "params_input": {}}
+        body = {"chosen_options": [option], "params_input": {"reason": reason}}
         return self.send("PATCH", f"{place.path}/-1/hitlDetails", body)
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
 
 from perennial.errors import SettingsError
 from perennial.jobs import lock
+from perennial.jobs.airflow_rest import TaskPlace
+from perennial.jobs.approval import answer_approval, request_approval
 from perennial.jobs.judge import conclude, gate, promote, rollback, smoke, unchanged
 from perennial.jobs.learn import register, select, snapshot, train
 from perennial.jobs.results import ReleaseResult, StepResult
@@ -52,13 +55,49 @@ OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release}
 STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
 
 
-def perform(step: str, w: Workspace, candidate: str | None = None) -> StepResult:
+@dataclass(frozen=True)
+class Arguments:
+    """What some steps take besides their workspace.
+
+    ``asked_by`` is the task of Airflow that waits for the answer, as DAG/RUN/TASK; ``by`` who gave it.
+    """
+
+    asked_by: str | None = None
+    approved: bool | None = None
+    by: str = ""
+
+
+NOTHING = Arguments()
+
+
+def ask(w: Workspace, given: Arguments) -> StepResult:
+    """Ask a person whether the version may serve."""
+    return request_approval(w, TaskPlace.parse(given.asked_by) if given.asked_by else None)
+
+
+def answer(w: Workspace, given: Arguments) -> StepResult:
+    """Record what the person said; the run's ``because`` is their reason. Raises SettingsError where they did not."""
+    if given.approved is None:
+        raise SettingsError("The step answer-approval needs an answer.", remedy="Give --approved or --rejected.")
+    return answer_approval(w, approved=given.approved, by=given.by, reason=w.because)
+
+
+TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
+    "request-approval": ask,
+    "answer-approval": answer,
+}
+"""Steps that take more than their workspace."""
+
+
+def perform(step: str, w: Workspace, candidate: str | None = None, given: Arguments = NOTHING) -> StepResult:
     """Run a step by name; ``train`` takes the candidate.
 
     Raises:
         SettingsError: the name is none, or the candidate is missing.
         Busy: another run trains this model.
     """
+    if step in TAKING:
+        return TAKING[step](w, given)
     if step == "train":
         if candidate is None:
             raise SettingsError("The step train needs a candidate.", remedy="Give --candidate NAME.")
