@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Literal
+
+LandingKind = Literal["landed", "feedback", "labels"]
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -48,9 +51,18 @@ def receipt(m: str, fingerprint: str) -> str:
     return f"{m}/datasets/receipts/{fingerprint}.json"
 
 
-def collected(m: str, kind: str, number: int) -> str:
+def collected(m: str, kind: LandingKind, number: int) -> str:
     """The ``number``-th file of labelled predictions that went into landing: of ``feedback`` or ``labels``."""
     return landing(m, f"{kind}/{number:08d}.parquet")
+
+
+def landing_kind(m: str, key: str) -> LandingKind:
+    """How a file of landing came: collected from feedback, from label files, or landed by its owner."""
+    kinds: tuple[LandingKind, ...] = ("feedback", "labels")
+    for kind in kinds:
+        if key.startswith(landing(m, f"{kind}/")):
+            return kind
+    return "landed"
 
 
 def pulled(m: str, source: str, number: int) -> str:
@@ -58,9 +70,14 @@ def pulled(m: str, source: str, number: int) -> str:
     return landing(m, f"sql/{source}/{number:08d}.parquet")
 
 
+def pulled_files(m: str, source: str) -> str:
+    """Prefix of the files that a SQL source brought."""
+    return landing(m, f"sql/{source}/")
+
+
 def pull_staging(m: str, source: str, run: str) -> str:
-    """What a query gave in one run, before the rows that are there already are taken out."""
-    return f"{m}/sources/{source}/{segment(run)}.parquet"
+    """What a query gave in one run, before the rows that are there already are taken out; it may be removed then."""
+    return f"_perennial/staging/{m}/{source}/{segment(run)}.parquet"
 
 
 def predictions(m: str, date: str = "") -> str:
@@ -148,9 +165,26 @@ def notice_sent(m: str, event: str) -> str:
     return f"{m}/notices/{segment(event)}.sent.json"
 
 
+PAGE_ROOT = "data/"
+"""Prefix of all that pages read, in the bucket of the site: it stays when the site itself is published anew."""
+
+PAGE_INDEX = f"{PAGE_ROOT}index.json"
+"""Which models have a page."""
+
+
 def page_data(m: str, name: str) -> str:
     """A file of the model's page, in the bucket of the site."""
-    return f"data/{m}/{name}"
+    return f"{PAGE_ROOT}{m}/{name}"
+
+
+def page_version(m: str, version: str, name: str) -> str:
+    """A file of a version, such as ``roc.svg``, as the model's page shows it."""
+    return page_data(m, f"versions/{version}/{name}")
+
+
+def page_report(m: str, run: str, name: str) -> str:
+    """A file of a monitoring pass, such as ``drift.html``, as the model's page links it."""
+    return page_data(m, f"monitor/{run}/{name}")
 
 
 def run_candidate(m: str, run: str, candidate: str) -> str:

@@ -18,7 +18,7 @@ from perennial.store import Store
 
 @dataclass(frozen=True)
 class Rows:
-    """One side of the split: ``x`` float64 [rows, columns], ``y`` float64 [rows] and ``table``, the rows typed.
+    """One side of a version: ``x`` float64 [rows, columns], ``y`` float64 [rows] and ``table``, the rows typed.
 
     ``y`` is the index in the manifest's ``classes``, or the value for a regression. ``table`` has the columns
     of ``arrow_schema(spec)``: features, target, id and time.
@@ -31,6 +31,8 @@ class Rows:
 
 def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: SplitName) -> Rows:
     """Read one side of a version: by time where the split is chronological, else by source and row.
+
+    The window of a version that has none holds no rows.
 
     Raises:
         DataError: the version was made under another schema than the spec's.
@@ -52,4 +54,4 @@ def stored_table(store: Store, spec: ModelSpec, manifest: DatasetManifest, split
         )
     schema = arrow_schema(spec)
     parts = [get_part(store, spec.name, part, schema) for part in manifest.parts if part.split == split]
-    return pa.concat_tables(parts).combine_chunks()
+    return pa.concat_tables([schema.empty_table(), *parts]).combine_chunks()

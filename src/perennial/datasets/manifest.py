@@ -11,10 +11,12 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from perennial.canonical import Stored
 from perennial.errors import IntegrityError
+from perennial.keys import LandingKind
 from perennial.spec import ModelSpec, canonical
 
-SplitName = Literal["train", "holdout"]
+SplitName = Literal["train", "holdout", "window"]
 _HEX = r"^[0-9a-f]{64}$"
 
 
@@ -26,7 +28,8 @@ class Source(_Frozen):
     """One landing file by its SHA-256. ``rows`` = ``accepted`` + ``refused``.
 
     ``duplicates`` counts accepted rows equal to an earlier one of the same file; ``held_back`` those kept
-    out of training because they are copies of holdout rows.
+    out of training because they are copies of holdout rows. ``kind`` is how it came: ``feedback`` was given through
+    the API by whoever holds a prediction's token, and is not to be trusted as what the model's owner brings is.
     """
 
     digest: str = Field(pattern=_HEX)
@@ -35,6 +38,7 @@ class Source(_Frozen):
     refused: int = Field(ge=0)
     duplicates: int = Field(ge=0)
     held_back: int = Field(ge=0)
+    kind: LandingKind = "landed"
 
 
 class Part(_Frozen):
@@ -69,12 +73,24 @@ class Split(_Frozen):
         )
 
 
-class DatasetManifest(_Frozen):
+class Window(_Frozen):
+    """Rows that this version's training leaves out, to compare the model with the champion on what is new.
+
+    ``index`` is the digest of the blob that lists them by source and row number. ``trusted`` where none of them is
+    feedback. The next version takes them into its training.
+    """
+
+    index: str = Field(pattern=_HEX)
+    trusted: bool
+
+
+class DatasetManifest(Stored):
     """An immutable dataset version.
 
     ``holdout`` is the digest of the blob that lists the holdout's rows by source and row number; all
     descendants of a version carry the same one. ``classes`` stand in the order of the class index, the
     positive one last; a regression has none. ``duplicates`` counts rows of the parts that equal another.
+    ``window`` is None in a version without a parent, and where too few rows are new; ``rows("window")`` counts it.
     """
 
     format: Literal[1] = 1
@@ -87,6 +103,7 @@ class DatasetManifest(_Frozen):
     sources: tuple[Source, ...] = Field(min_length=1)
     parts: tuple[Part, ...] = Field(min_length=2)
     duplicates: int = Field(ge=0)
+    window: Window | None = None
 
     @property
     def id(self) -> str:
@@ -94,7 +111,7 @@ class DatasetManifest(_Frozen):
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def rows(self, split: SplitName | None = None) -> int:
-        """Rows of one side of the split, or of both."""
+        """Rows of one side of the split, or of all."""
         return sum(part.rows for part in self.parts if split in (None, part.split))
 
     @property
@@ -104,10 +121,6 @@ class DatasetManifest(_Frozen):
     @property
     def held_back(self) -> int:
         return sum(source.held_back for source in self.sources)
-
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: what is stored and hashed."""
-        return canonical(self.model_dump(mode="json"))
 
     @classmethod
     def from_bytes(cls, data: bytes, dataset_id: str) -> DatasetManifest:
@@ -119,7 +132,7 @@ class DatasetManifest(_Frozen):
         if hashlib.sha256(data).hexdigest() != dataset_id:
             raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} does not match its name.")
         try:
-            return cls.model_validate_json(data)
+            return cls.read(data)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
             raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} is malformed: {reason}.") from error

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from perennial import keys
+from perennial.datasets.arrow import arrow_schema
 from perennial.datasets.landing import LandedFile
 from perennial.datasets.manifest import schema_digest
-from perennial.datasets.reading import read_file
+from perennial.datasets.reading import Header, RawFile, read_file
 from perennial.datasets.rowkeys import RowKeys, row_keys
 from perennial.datasets.validate import Validated, common_reasons, quarantine_lines, validate
 from perennial.errors import AlreadyExistsError, DataError, IntegrityError
+from perennial.keys import LandingKind
 from perennial.spec import ModelSpec
 from perennial.store import Store
 
@@ -26,6 +28,7 @@ class Prepared:
 
     name: str
     digest: str
+    kind: LandingKind
     table: pa.Table
     rows: NDArray[np.int64]
     keys: RowKeys
@@ -35,30 +38,48 @@ class Prepared:
 def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
     """Read and validate one landing file, and write its refused rows to quarantine.
 
+    What was collected from predictions cannot be mended by anyone: where the spec has changed since, a column that
+    it lacks is taken for missing, and all of its rows may be refused.
+
     Raises:
-        DataError: the file cannot be used, or every row of it is refused.
+        DataError: the file cannot be used, or every row of one that its owner landed is refused.
         IntegrityError: it changed since it was listed.
     """
     data = store.get(landed.key).data
     if hashlib.sha256(data).hexdigest() != landed.digest:
         raise IntegrityError(f"{landed.key} changed while it was read.", remedy="Land changed data as a new file.")
+    kind = keys.landing_kind(spec.name, landed.key)
     try:
-        checked = validate(read_file(landed.key, data), spec)
+        raw = read_file(landed.key, data)
+        checked = validate(raw if kind == "landed" else _with_columns(raw, spec), spec)
     except DataError as error:
         error.remedy = f"{error.remedy or ''} Remove {landed.key} to go on without it.".strip()
         raise
     quarantine = keys.quarantine(spec.name, landed.digest, schema_digest(spec))
     if checked.refused:
         _put_quarantine(store, quarantine, landed.key, checked)
-    if not checked.table.num_rows:
+    if not checked.table.num_rows and kind == "landed":
         raise DataError(
             f"every one of its {len(checked.refused):,} rows is refused: {common_reasons(checked.refused)}.",
             file=landed.key,
             remedy=f"See {quarantine}; mend the spec, or land a mended file and remove this one.",
         )
     return Prepared(
-        landed.key, landed.digest, checked.table, checked.rows, row_keys(checked.table, spec), len(checked.refused)
+        name=landed.key,
+        digest=landed.digest,
+        kind=kind,
+        table=checked.table,
+        rows=checked.rows,
+        keys=row_keys(checked.table, spec),
+        refused=len(checked.refused),
     )
+
+
+def _with_columns(raw: RawFile, spec: ModelSpec) -> RawFile:
+    """The file with an empty column for each that the spec names and it lacks."""
+    lacking = [name.strip() for name in arrow_schema(spec).names if name.strip() not in raw.header.names]
+    empty = {name: pa.nulls(len(raw.rows), pa.string()) for name in lacking}
+    return replace(raw, header=Header((*raw.header.names, *lacking)), columns={**raw.columns, **empty})
 
 
 def _put_quarantine(store: Store, key: str, name: str, checked: Validated) -> None:

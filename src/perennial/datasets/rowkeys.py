@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -19,11 +20,44 @@ _BYTES = 16
 class RowKeys:
     """Per row: ``content``, equal where all columns are; ``identity``, equal where the id (and time) is.
 
-    A row without an id has its content for identity.
+    A row without an id has its content for identity, and is ``nameless`` where the spec names an id: ``bare`` is its
+    content but for that id.
     """
 
     content: list[bytes]
     identity: list[bytes]
+    bare: list[bytes]
+    nameless: NDArray[np.bool_]
+
+
+@dataclass
+class KnownRows:
+    """Keys of rows seen so far, to tell which others are copies of them."""
+
+    content: set[bytes] = field(default_factory=set)
+    identity: set[bytes] = field(default_factory=set)
+    bare: set[bytes] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, groups: Iterable[RowKeys]) -> KnownRows:
+        """All rows of the groups."""
+        known = cls()
+        for keys in groups:
+            known.add(keys, np.ones(len(keys.content), np.bool_))
+        return known
+
+    def add(self, keys: RowKeys, mask: NDArray[np.bool_]) -> None:
+        """Remember the rows of the mask."""
+        for place in np.flatnonzero(mask):
+            self.content.add(keys.content[place])
+            self.identity.add(keys.identity[place])
+            self.bare.add(keys.bare[place])
+
+    def holds(self, keys: RowKeys) -> NDArray[np.bool_]:
+        """Which rows equal a known one in all columns or in their id; without an id, in all other columns."""
+        rows = zip(keys.content, keys.identity, keys.bare, keys.nameless.tolist(), strict=True)
+        found = (c in self.content or i in self.identity or (n and b in self.bare) for c, i, b, n in rows)
+        return np.fromiter(found, np.bool_, len(keys.content))
 
 
 def row_keys(table: pa.Table, spec: ModelSpec) -> RowKeys:
@@ -31,13 +65,15 @@ def row_keys(table: pa.Table, spec: ModelSpec) -> RowKeys:
 
     A chronological dataset may hold one id at many times: there the identity is id and time together.
     """
-    content = _digests([_block(table.column(name)) for name in table.column_names])
+    blocks = {name: _block(table.column(name)) for name in table.column_names}
+    content = _digests(list(blocks.values()))
     if spec.id is None:
-        return RowKeys(content, content)
+        return RowKeys(content, content, content, np.zeros(len(content), np.bool_))
     columns = [spec.id] if spec.time is None else [spec.id, spec.time]
-    named = _digests([_block(table.column(name)) for name in columns])
+    named = _digests([blocks[name] for name in columns])
     absent = table.column(spec.id).is_null().to_numpy()
-    return RowKeys(content, [content[i] if absent[i] else key for i, key in enumerate(named)])
+    identity = [content[i] if absent[i] else key for i, key in enumerate(named)]
+    return RowKeys(content, identity, _digests([blocks[name] for name in blocks if name != spec.id]), absent)
 
 
 def _digests(blocks: list[NDArray[np.uint8]]) -> list[bytes]:

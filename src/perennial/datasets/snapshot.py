@@ -10,21 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from perennial import keys
-from perennial.datasets.arrow import arrow_schema, numbers
+from perennial.datasets.arrow import arrow_schema
 from perennial.datasets.classes import checked_classes, refuse_empty_columns
 from perennial.datasets.history import parent_of, read_manifests, same_version
-from perennial.datasets.holdout import HoldoutIndex, read_index
 from perennial.datasets.landing import LandedFile, list_landed
-from perennial.datasets.manifest import DatasetManifest, Part, Source, Split, SplitName, schema_digest
+from perennial.datasets.manifest import DatasetManifest, Part, Split, SplitName, Window, schema_digest
 from perennial.datasets.parts import get_part, put_blob, put_part
 from perennial.datasets.prepare import Prepared, prepare
-from perennial.datasets.rowkeys import RowKeys, row_keys
-from perennial.datasets.split import draw_by_rank, draw_by_time
+from perennial.datasets.rowindex import read_index
+from perennial.datasets.rowkeys import row_keys
+from perennial.datasets.sides import Divided, Inherited, divide, draw_holdout
 from perennial.errors import DataError
 from perennial.spec import ModelSpec
 from perennial.store import Store
@@ -40,14 +38,6 @@ class Snapshot:
     new: bool
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """One source divided: ``train`` and ``holdout`` rows as tables, and how many copies were held back."""
-
-    source: Source
-    tables: dict[SplitName, pa.Table]
-
-
 def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) -> Snapshot:
     """Make (or find) the version of all that has landed.
 
@@ -56,7 +46,7 @@ def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) ->
         IntegrityError: a stored manifest or blob was altered.
     """
     tell = progress or (lambda line: None)
-    landed = {one.digest: one for one in reversed(list_landed(store, spec))}
+    landed = {one.digest: one for one in _by_trust(list_landed(store, spec), spec)}
     if not landed:
         raise DataError(
             f"Nothing has landed under {keys.landing(spec.name)}.", remedy="Bring data with `perennial land`."
@@ -72,103 +62,81 @@ def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) ->
     return Snapshot(manifest, new=True)
 
 
+def _by_trust(files: tuple[LandedFile, ...], spec: ModelSpec) -> list[LandedFile]:
+    """The files by key from the last to the first, feedback before all: of equal ones the last counts."""
+    return sorted(files, key=lambda one: (keys.landing_kind(spec.name, one.key) == "feedback", one.key), reverse=True)
+
+
 def _build(
     store: Store, spec: ModelSpec, landed: dict[str, LandedFile], parent: DatasetManifest | None, tell: Progress
 ) -> DatasetManifest:
     taken = parent if parent is not None and parent.schema_digest == schema_digest(spec) else None
+    inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ())]
     old = {source.digest for source in taken.sources} if taken else set()
-    fresh: list[Prepared] = []
-    for digest in sorted(set(landed) - old):
-        one = prepare(store, spec, landed[digest])
-        tell(f"{one.name}: {one.table.num_rows:,} rows accepted, {one.refused:,} refused")
-        fresh.append(one)
-    inherited = {part.digest: get_part(store, spec.name, part, arrow_schema(spec)) for part in _parts(taken)}
+    prepared = [_prepare(store, spec, landed[digest], tell) for digest in sorted(set(landed) - old)]
     split = Split.of(spec)
-    index = read_index(store, spec.name, parent.holdout) if parent else _draw(split, spec, fresh)
-    frozen = [inherited[part.digest] for part in _parts(taken) if part.split == "holdout"]
-    sides = _divide(spec, fresh, index, frozen)
-    tables = [*inherited.values(), *(table for one in sides for table in one.tables.values())]
-    refuse_empty_columns(spec, tables)
-    train = [inherited[part.digest] for part in _parts(taken) if part.split == "train"]
-    held = [one.tables["holdout"] for one in sides]
-    classes = checked_classes(spec, [*train, *(one.tables["train"] for one in sides)], [*frozen, *held])
-    holdout = put_blob(store, spec.name, index.to_bytes())
-    parts = [*_parts(taken), *_put_parts(store, spec, sides)]
+    holdout = read_index(store, spec.name, parent.holdout) if parent else draw_holdout(split, spec, prepared)
+    before = read_index(store, spec.name, parent.window.index) if parent and parent.window else None
+    divided = divide(spec, prepared, inherited, holdout, parent, before)
+    classes = _checked(spec, inherited, divided)
     return DatasetManifest(
         model=spec.name,
         schema_digest=schema_digest(spec),
         parent=parent.id if parent else None,
         split=split,
-        holdout=holdout,
+        holdout=put_blob(store, spec.name, holdout.to_bytes()),
         classes=classes,
-        sources=tuple(sorted([*(taken.sources if taken else ()), *(s.source for s in sides)], key=lambda s: s.digest)),
-        parts=tuple(sorted(parts, key=lambda part: (part.source, part.split))),
-        duplicates=_duplicates(spec, tables),
+        sources=tuple(
+            sorted([*(taken.sources if taken else ()), *(s.source for s in divided.sides)], key=lambda s: s.digest)
+        ),
+        parts=_put_parts(store, spec, inherited, divided),
+        duplicates=_duplicates(inherited, divided),
+        window=_put_window(store, spec, divided),
     )
 
 
-def _parts(manifest: DatasetManifest | None) -> tuple[Part, ...]:
-    return manifest.parts if manifest else ()
+def _prepare(store: Store, spec: ModelSpec, landed: LandedFile, tell: Progress) -> Prepared:
+    one = prepare(store, spec, landed)
+    tell(f"{one.name}: {one.table.num_rows:,} rows accepted, {one.refused:,} refused")
+    return one
 
 
-def _draw(split: Split, spec: ModelSpec, fresh: list[Prepared]) -> HoldoutIndex:
-    """A first holdout over all rows at hand."""
-    table = pa.concat_tables([one.table for one in fresh])
-    if split.kind == "chronological":
-        mask = draw_by_time(split, _times(table, spec))
-    else:
-        strata = table.column(spec.target.column).to_pylist() if split.kind == "stratified" else [""] * len(table)
-        mask = draw_by_rank(split, [key for one in fresh for key in one.keys.identity], strata)
-    ends = np.cumsum([len(one.rows) for one in fresh])[:-1]
-    return HoldoutIndex({one.digest: one.rows[part] for one, part in zip(fresh, np.split(mask, ends), strict=True)})
+def _inherit(store: Store, spec: ModelSpec, part: Part) -> Inherited:
+    table = get_part(store, spec.name, part, arrow_schema(spec))
+    return Inherited.of(part, table, row_keys(table, spec))
 
 
-def _times(table: pa.Table, spec: ModelSpec) -> NDArray[np.int64 | np.float64]:
-    assert spec.time is not None
-    column = table.column(spec.time)
-    return column.cast(pa.int64()).to_numpy() if pa.types.is_timestamp(column.type) else numbers(column)
+def _checked(spec: ModelSpec, inherited: list[Inherited], divided: Divided) -> tuple[str, ...]:
+    """The classes of the rows that will be trained on. Raises DataError where they are not enough."""
+
+    def tables(*splits: SplitName) -> list[pa.Table]:
+        own = [one.tables[name] for one in divided.sides for name in splits]
+        return [*(one.table for one in inherited if one.part.split in splits), *own]
+
+    refuse_empty_columns(spec, tables("holdout", "train", "window"))
+    return checked_classes(spec, tables("train"), tables("holdout"))
 
 
-def _divide(spec: ModelSpec, fresh: list[Prepared], index: HoldoutIndex, frozen: list[pa.Table]) -> list[_Sides]:
-    """Each source's rows: those of the index to the holdout, copies of any of these nowhere, the rest to training."""
-    masks = [index.mask(one.digest, one.rows) for one in fresh]
-    known: list[RowKeys] = [row_keys(table, spec) for table in frozen]
-    content = {key for keys_ in known for key in keys_.content}
-    identity = {key for keys_ in known for key in keys_.identity}
-    for one, mask in zip(fresh, masks, strict=True):
-        content.update(one.keys.content[i] for i in np.flatnonzero(mask))
-        identity.update(one.keys.identity[i] for i in np.flatnonzero(mask))
-    divided = []
-    for one, mask in zip(fresh, masks, strict=True):
-        pairs = zip(one.keys.content, one.keys.identity, strict=True)
-        copies = np.fromiter((c in content or i in identity for c, i in pairs), np.bool_, len(mask)) & ~mask
-        accepted = len(one.rows)
-        source = Source(
-            digest=one.digest,
-            rows=accepted + one.refused,
-            accepted=accepted,
-            refused=one.refused,
-            duplicates=accepted - len(set(one.keys.content)),
-            held_back=int(copies.sum()),
-        )
-        tables: dict[SplitName, pa.Table] = {
-            "holdout": one.table.filter(pa.array(mask)),
-            "train": one.table.filter(pa.array(~mask & ~copies)),
-        }
-        divided.append(_Sides(source, tables))
-    return divided
-
-
-def _put_parts(store: Store, spec: ModelSpec, sides: list[_Sides]) -> list[Part]:
-    return [
+def _put_parts(store: Store, spec: ModelSpec, inherited: list[Inherited], divided: Divided) -> tuple[Part, ...]:
+    own = [
         put_part(store, spec.name, one.source.digest, name, table)
-        for one in sides
+        for one in divided.sides
         for name, table in sorted(one.tables.items())
         if table.num_rows
     ]
+    parts = [*(one.part for one in inherited), *own]
+    return tuple(sorted(parts, key=lambda part: (part.source, part.split, part.digest)))
 
 
-def _duplicates(spec: ModelSpec, tables: list[pa.Table]) -> int:
+def _put_window(store: Store, spec: ModelSpec, divided: Divided) -> Window | None:
+    if divided.window is None:
+        return None
+    kinds = {one.source.kind for one in divided.sides if one.tables["window"].num_rows}
+    return Window(index=put_blob(store, spec.name, divided.window.to_bytes()), trusted="feedback" not in kinds)
+
+
+def _duplicates(inherited: list[Inherited], divided: Divided) -> int:
     """Rows of the parts that equal another."""
-    content = [key for table in tables if table.num_rows for key in row_keys(table, spec).content]
+    content = [key for one in inherited for key in one.keys.content]
+    content += [key for one in divided.sides for key in one.content]
     return len(content) - len(set(content))

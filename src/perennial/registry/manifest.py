@@ -10,8 +10,9 @@ import hashlib
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from perennial.canonical import Stored
 from perennial.errors import IntegrityError, NotFoundError
-from perennial.spec import NAME, ModelSpec, canonical
+from perennial.spec import NAME, ModelSpec
 
 MODEL_FILE = "model.onnx"
 VERSION_LENGTH = 16
@@ -46,7 +47,7 @@ class Parity(_Frozen):
     boundary_rows: int
 
 
-class ModelManifest(_Frozen):
+class ModelManifest(Stored):
     """What a version is. ``classes`` stand in the order of the graph's probabilities; a regression has none.
 
     ``slices`` maps column -> group -> metric -> value; ``files`` holds ``model.onnx``, the charts and
@@ -81,10 +82,6 @@ class ModelManifest(_Frozen):
         """The first hex digits of the SHA-256 of the manifest's bytes."""
         return version_of(self.to_bytes())
 
-    def to_bytes(self) -> bytes:
-        """Canonical JSON: what is stored and hashed."""
-        return canonical(self.model_dump(mode="json"))
-
     @classmethod
     def from_bytes(cls, data: bytes, version: str) -> ModelManifest:
         """Read and verify a stored manifest.
@@ -95,7 +92,7 @@ class ModelManifest(_Frozen):
         if version_of(data) != version:
             raise IntegrityError(f"The manifest of version {version} does not match its name.")
         try:
-            return cls.model_validate_json(data)
+            return cls.read(data)
         except ValidationError as error:
             raise IntegrityError(
                 f"The manifest of version {version} is malformed: {error.errors()[0]['msg']}."

@@ -1,4 +1,7 @@
-"""The index of a frozen holdout: its rows by source and row number, so that they stay the same under any schema."""
+"""The index of a frozen set of rows, by source and row number, so that they stay the same under any schema.
+
+A version's holdout has one, and so has its comparison window.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,13 @@ _SHAPE: TypeAdapter[dict[str, list[int]]] = TypeAdapter(dict[str, list[int]])
 
 
 @dataclass(frozen=True)
-class HoldoutIndex:
+class RowIndex:
     """Row numbers (1-based, ascending) by source digest."""
 
     rows: Mapping[str, NDArray[np.int64]]
 
     def mask(self, source: str, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Which of a source's row numbers belong to the holdout."""
+        """Which of a source's row numbers belong to the set."""
         if source not in self.rows:
             return np.zeros(len(rows), np.bool_)
         return np.isin(rows, self.rows[source])
@@ -34,10 +37,10 @@ class HoldoutIndex:
         return canonical({source: rows.tolist() for source, rows in self.rows.items() if len(rows)})
 
 
-def read_index(store: Store, model: str, digest: str) -> HoldoutIndex:
+def read_index(store: Store, model: str, digest: str) -> RowIndex:
     """Read an index back. Raises IntegrityError when it is gone or altered."""
     try:
         rows = _SHAPE.validate_json(get_blob(store, model, digest))
     except ValidationError as error:
-        raise IntegrityError(f"The holdout index {digest[:12]} of model {model} is malformed.") from error
-    return HoldoutIndex({source: np.array(numbers, np.int64) for source, numbers in rows.items()})
+        raise IntegrityError(f"The row index {digest[:12]} of model {model} is malformed.") from error
+    return RowIndex({source: np.array(numbers, np.int64) for source, numbers in rows.items()})
