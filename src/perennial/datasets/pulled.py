@@ -87,7 +87,7 @@ class PulledFiles:
         """
         kind, moments = watermarks(rows.column(self.source.watermark), self.source.watermark, self.name)
         if before and before.kind != kind:
-            raise self._changed(f"holds {kind}s, but held {before.kind}s before.")
+            raise self._changed(f"holds a {kind}, but held a {before.kind} before.")
         newest = max(pc.max(moments).as_py(), before.newest if before else pc.max(moments).as_py())
         after = Watermark(column=self.source.watermark, kind=kind, newest=newest)
         sink = pa.BufferOutputStream()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 from perennial.errors import DataError
 from perennial.records import EPOCH
 
-Kind = Literal["date", "moment", "zoned"]
+Kind = Literal["date", "moment without a zone", "moment with a zone"]
 _DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 _REMEDY = (
     "Take a date or timestamp column, or make one in the source's query: to_timestamp(seconds) AS changed_at, for one."
@@ -22,7 +23,7 @@ _REMEDY = (
 class Watermark(BaseModel):
     """The newest value seen of a column, in microseconds since 1970.
 
-    ``kind`` says what the column holds: dates, moments without a zone (taken as they stand), or moments with one.
+    ``kind`` says what the column holds; a moment without a zone is taken as it stands.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,10 +34,10 @@ class Watermark(BaseModel):
 
     def text(self, late: timedelta = timedelta(0)) -> str:
         """ISO 8601 of the point ``late`` behind it, as a database reads it for this kind of column."""
-        moment = EPOCH + timedelta(microseconds=self.newest) - late
+        moment = EPOCH + max(timedelta(microseconds=self.newest) - late, datetime.min - EPOCH)
         if self.kind == "date":
             return moment.date().isoformat()
-        return moment.isoformat(timespec="microseconds") + ("+00:00" if self.kind == "zoned" else "")
+        return moment.isoformat(timespec="microseconds") + ("+00:00" if self.kind == "moment with a zone" else "")
 
 
 def watermarks(column: pa.ChunkedArray, name: str, source: str) -> tuple[Kind, pa.Array]:
@@ -49,19 +50,12 @@ def watermarks(column: pa.ChunkedArray, name: str, source: str) -> tuple[Kind, p
     """
     whole = column.combine_chunks()
     kind = whole.type
-    try:
-        if pa.types.is_timestamp(kind):
-            return ("zoned" if kind.tz else "moment"), pc.cast(whole, pa.timestamp("us", kind.tz), safe=False).cast(
-                "int64"
-            )
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            found = pc.all(pc.match_substring_regex(whole, _DATE)).as_py()
-            if found is not False:
-                return "date", _days(whole.cast(pa.date32()))
-        if pa.types.is_date(kind):
-            return "date", _days(whole.cast(pa.date32()))
-    except pa.ArrowInvalid:
-        pass
+    if pa.types.is_timestamp(kind):
+        moments = whole.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64())
+        return "moment with a zone" if kind.tz else "moment without a zone", moments
+    if pa.types.is_date(kind) or _are_dates(whole):
+        with suppress(pa.ArrowInvalid):  # 2026-02-30 looks like a date
+            return "date", whole.cast(pa.date32()).cast(pa.timestamp("us")).cast(pa.int64())
     raise DataError(
         f"holds {kind}, which is no date or moment, and so cannot be the watermark.",
         file=f"source {source}",
@@ -70,5 +64,7 @@ def watermarks(column: pa.ChunkedArray, name: str, source: str) -> tuple[Kind, p
     )
 
 
-def _days(dates: pa.Array) -> pa.Array:
-    return dates.cast(pa.timestamp("us")).cast(pa.int64())
+def _are_dates(values: pa.Array) -> bool:
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        return False
+    return pc.all(pc.match_substring_regex(values, _DATE), min_count=0).as_py() is True
