@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from perennial import keys
 from perennial.deploy.site import content_type, publish
 from perennial.errors import DeployError
 
@@ -59,6 +60,14 @@ def test_what_is_no_longer_part_of_the_site_goes(s3: Any, dist: Path) -> None:
     publish(s3, "site", dist, API)
     keys = {entry["Key"] for entry in s3.list_objects_v2(Bucket="site")["Contents"]}
     assert keys == {"index.html", "config.json", "assets/app-2.js"}
+
+
+def test_what_the_pages_show_stays(s3: Any, dist: Path) -> None:
+    s3.put_object(Bucket="site", Key=keys.page_data("iris", "model.json"), Body=b"{}")
+    s3.put_object(Bucket="site", Key="database.json", Body=b"{}")
+    publish(s3, "site", dist, API)
+    found = {entry["Key"] for entry in s3.list_objects_v2(Bucket="site")["Contents"]}
+    assert found == {"index.html", "config.json", "assets/app.js", "data/iris/model.json"}
 
 
 def test_an_unbuilt_site_is_not_published(s3: Any, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Build the form: packages from the lock by ``npm ci``, then ``npm run build``, each only where something changed."""
+"""Build the site: packages from the lock by ``npm ci``, then ``npm run build``, each only where something changed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from perennial.errors import DeployError
 
 OLDEST_NODE = 20
 NPM_SECONDS = 300.0
-_INPUTS = ("build.mjs", "index.html", "src", "public")
+_INPUTS = ("build.mjs", "index.html", "model.html", "report.html", "src", "public")
 
 
 def build_form(root: Path = ROOT) -> Path:

@@ -1,4 +1,4 @@
-"""Publish the built form: its files, and where its API is."""
+"""Publish the built pages: their files, and where their API is. What they show is written by others."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from perennial import keys
 from perennial.deploy.aws import aws_errors
 from perennial.errors import DeployError
 
@@ -20,6 +21,8 @@ _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".map": "applicat
 
 def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
     """Upload the folder ``dist`` and ``config.json``, remove what is no longer part of it; returns the number of files.
+
+    What stands under ``data/`` is not of the site's making, and stays.
 
     Raises:
         DeployError: the site has not been built, or S3 refused.
@@ -41,7 +44,7 @@ def _replace(s3: Any, bucket: str, bodies: Mapping[str, bytes]) -> None:
         )  # revalidated by its ETag at each visit
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     for key in [entry["Key"] for page in pages for entry in page.get("Contents", [])]:
-        if key not in bodies:
+        if key not in bodies and not key.startswith(keys.PAGE_ROOT):
             s3.delete_object(Bucket=bucket, Key=key)
 
 
