@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--spec", type=Path, required=True)
     parser.add_argument("--run", required=True)
     parser.add_argument("--candidate", help="for the step train")
+    parser.add_argument("--source", help="for the steps pull-query and pull-land")
     parser.add_argument("--force", action="store_true")
     parser.add_argument("--cause", choices=CAUSES, default="manual", help="what started the run")
     parser.add_argument("--because", default="", help="why, where it was no person; or why a step is run at all")
@@ -39,7 +40,7 @@ def main() -> int:
             given.spec, given.run, force=given.force, cause=given.cause, because=given.because,
             now=lambda: datetime.now(UTC), progress=_say,
         )  # fmt: skip
-        more = Arguments(asked_by=given.asked_by, approved=given.approved, by=given.by)
+        more = Arguments(asked_by=given.asked_by, approved=given.approved, by=given.by, source=given.source)
         result = perform(given.step, workspace, given.candidate, more).model_dump_json()
     except PerennialError as error:
         _say(str(error))

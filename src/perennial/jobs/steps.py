@@ -59,12 +59,14 @@ STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
 class Arguments:
     """What some steps take besides their workspace.
 
-    ``asked_by`` is the task of Airflow that waits for the answer, as DAG/RUN/TASK; ``by`` who gave it.
+    ``asked_by`` is the task of Airflow that waits for the answer, as DAG/RUN/TASK; ``by`` who gave it. ``source`` is
+    one of the spec's SQL sources.
     """
 
     asked_by: str | None = None
     approved: bool | None = None
     by: str = ""
+    source: str | None = None
 
 
 NOTHING = Arguments()
@@ -82,9 +84,31 @@ def answer(w: Workspace, given: Arguments) -> StepResult:
     return answer_approval(w, approved=given.approved, by=given.by, reason=w.because)
 
 
+def pull_query(w: Workspace, given: Arguments) -> StepResult:
+    """Say what to ask a SQL source for. Raises SettingsError where none is named."""
+    from perennial.jobs import pull
+
+    return pull.pull_query(w, _named(given))
+
+
+def pull_land(w: Workspace, given: Arguments) -> StepResult:
+    """Land what a SQL source answered. Raises SettingsError where none is named."""
+    from perennial.jobs import pull
+
+    return pull.pull_land(w, _named(given))
+
+
+def _named(given: Arguments) -> str:
+    if given.source is None:
+        raise SettingsError("A pull needs a source.", remedy="Give --source NAME.")
+    return given.source
+
+
 TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
     "request-approval": ask,
     "answer-approval": answer,
+    "pull-query": pull_query,
+    "pull-land": pull_land,
 }
 """Steps that take more than their workspace."""
 
