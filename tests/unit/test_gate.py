@@ -13,13 +13,42 @@ from obstore.store import MemoryStore
 
 from perennial import keys
 from perennial.errors import IntegrityError
-from perennial.registry.gate import Champion, Decision, RuleResult, decide, judge, record_decision
+from perennial.registry.gate import (
+    Champion,
+    Comparison,
+    Decision,
+    RuleResult,
+    decide,
+    find_decision,
+    judge,
+    record_decision,
+)
 from perennial.registry.manifest import Metric, ModelManifest, Parity
+from perennial.spec import canonical
 from perennial.store import Store
 from tests.support.versions import MODEL, spec, version
 
-CHAMPION = Champion(version="0123456789abcdef", metrics={"roc_auc": 0.9, "log_loss": 0.3})
+THEIRS = {"roc_auc": 0.9, "log_loss": 0.3}
 Slices = dict[str, dict[str, dict[str, float]]]
+
+
+def compared(theirs: dict[str, float], ours: dict[str, float], metric: str = "roc_auc", **more: Any) -> Comparison:
+    """A comparison on 1,234 rows whose interval is the gain give or take 0.01."""
+    gain = math.nan
+    if metric in ours and metric in theirs:
+        gain = (theirs[metric] - ours[metric]) if metric == "log_loss" else (ours[metric] - theirs[metric])
+    said: dict[str, Any] = {"gain": gain, "low": gain - 0.01, "high": gain + 0.01, "p_value": 0.5}
+    return Comparison(rows=1234, champion=theirs, challenger=ours, **{**said, **more})
+
+
+def against(manifest: ModelManifest, theirs: dict[str, float] = THEIRS) -> Champion:
+    """The champion beside a candidate whose holdout figures are those of its manifest."""
+    ours = {name: metric.value for name, metric in manifest.metrics.items()}
+    return Champion(version="0123456789abcdef", holdout=compared(theirs, ours, manifest.spec.metric))
+
+
+def challenged(manifest: ModelManifest) -> Decision:
+    return decide(manifest, against(manifest))
 
 
 def candidate(
@@ -51,18 +80,18 @@ def rule(decision: Decision, name: str) -> RuleResult:
 def test_every_rule_gives_its_reason() -> None:
     gate = {"minimum": {"roc_auc": 0.85}, "maximum": {"log_loss": 0.4}, "slices": {"Gender": {"maximum_gap": 0.05}}}
     slices = {"Gender": {"F": {"roc_auc": 0.9, "rows": 60}, "M": {"roc_auc": 0.93, "rows": 40}}}
-    decision = decide(candidate(gate, {"roc_auc": 0.92, "log_loss": 0.25}, slices=slices), CHAMPION)
+    decision = challenged(candidate(gate, {"roc_auc": 0.92, "log_loss": 0.25}, slices=slices))
     assert decision.passed
     assert {rule.rule: rule.reason for rule in decision.rules} == {
         "minimum.roc_auc": "roc_auc 0.92 is not below the minimum 0.85.",
         "maximum.log_loss": "log_loss 0.25 is not above the maximum 0.4.",
-        "gain.roc_auc": "roc_auc 0.92 against 0.9 of champion 0123456789abcdef on the same rows: "
-        "a gain of 0.02, and at least 0 is wanted.",
+        "gain.roc_auc": "roc_auc 0.92 against 0.9 of champion 0123456789abcdef on 1,234 holdout rows: "
+        "a gain of 0.02 (95 % interval 0.01 to 0.03), and at least 0 is wanted.",
         "slices.Gender": "roc_auc of Gender = F lags the whole by 0.02, within the gap of 0.05.",
         "parity": "the exported graph differs from scikit-learn by at most 1e-09 (bound 1e-06) "
         "and changes 0 classes (bound 0).",
     }
-    assert decision.champion == CHAMPION.version
+    assert decision.champion == "0123456789abcdef"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +111,8 @@ def test_every_rule_gives_its_reason() -> None:
     ],
 )
 def test_one_broken_rule_is_enough(gate: dict[str, Any], metrics: dict[str, float], name: str) -> None:
-    decision = judged(candidate(gate, metrics), CHAMPION)
+    manifest = candidate(gate, metrics)
+    decision = judged(manifest, against(manifest))
     assert not decision.passed
     assert [rule.rule for rule in decision.rules if not rule.passed] == [name]
     assert Decision.model_validate_json(decision.to_bytes()) == decision
@@ -90,9 +120,9 @@ def test_one_broken_rule_is_enough(gate: dict[str, Any], metrics: dict[str, floa
 
 def test_bounds_are_inclusive() -> None:
     gate = {"minimum": {"roc_auc": 0.9}, "maximum": {"log_loss": 0.3}, "gain": 0.0}
-    assert decide(candidate(gate, {"roc_auc": 0.9, "log_loss": 0.3}), CHAMPION).passed
+    assert challenged(candidate(gate, {"roc_auc": 0.9, "log_loss": 0.3})).passed
     # 0.95 - 0.9 is a last digit short of 0.05 in binary
-    assert decide(candidate({"gain": 0.05}, {"roc_auc": 0.95}), CHAMPION).passed
+    assert challenged(candidate({"gain": 0.05}, {"roc_auc": 0.95})).passed
     slices = {"Gender": {"F": {"roc_auc": 0.9, "rows": 60}}}
     assert decide(
         candidate({"slices": {"Gender": {"maximum_gap": 0.05}}}, {"roc_auc": 0.95}, slices=slices), None
@@ -100,8 +130,8 @@ def test_bounds_are_inclusive() -> None:
 
 
 def test_where_lower_is_better_a_gain_is_a_fall() -> None:
-    better = decide(candidate({"gain": 0.05}, {"log_loss": 0.25}, metric="log_loss"), CHAMPION)
-    worse = decide(candidate({}, {"log_loss": 0.31}, metric="log_loss"), CHAMPION)
+    better = challenged(candidate({"gain": 0.05}, {"log_loss": 0.25}, metric="log_loss"))
+    worse = challenged(candidate({}, {"log_loss": 0.31}, metric="log_loss"))
     assert better.passed
     assert rule(better, "gain.log_loss").value == pytest.approx(0.05)
     assert not worse.passed
@@ -120,7 +150,7 @@ def test_the_first_version_needs_no_gain() -> None:
 
 
 def test_a_champion_that_could_not_be_measured_is_not_beaten() -> None:
-    unknown = Champion(version=CHAMPION.version, metrics=None, why="it wants the column Age")
+    unknown = Champion(version="0123456789abcdef", holdout=None, why="it wants the column Age")
     decision = decide(candidate({}, {"roc_auc": 0.99}), unknown)
     assert not decision.passed
     version = candidate({}, {"roc_auc": 0.99}).version
@@ -128,23 +158,23 @@ def test_a_champion_that_could_not_be_measured_is_not_beaten() -> None:
         "not comparable with champion 0123456789abcdef: it wants the column Age. "
         f"To let it serve all the same: `perennial promote {MODEL} {version}`."
     )
-    for metrics in ({}, {"roc_auc": math.nan}):
-        half = Champion(version=CHAMPION.version, metrics=metrics)
-        assert (
-            "of champion 0123456789abcdef is"
-            in rule(decide(candidate({}, {"roc_auc": 0.99}), half), "gain.roc_auc").reason
-        )
+    for theirs in ({}, {"roc_auc": math.nan}):
+        manifest = candidate({}, {"roc_auc": 0.99})
+        found = rule(judged(manifest, against(manifest, theirs)), "gain.roc_auc")
+        assert not found.passed
+        assert "of champion 0123456789abcdef is" in found.reason
 
 
 @pytest.mark.parametrize(("theirs", "passed"), [(0.93, True), (0.95, False)])
 def test_where_holdouts_differ_the_gain_is_that_on_the_rows_they_share(theirs: float, passed: bool) -> None:
     """The candidate's figure on its whole holdout decides neither way."""
-    champion = Champion(version=CHAMPION.version, metrics={"roc_auc": theirs}, rows=1234, candidate={"roc_auc": 0.94})
+    shared = compared({"roc_auc": theirs}, {"roc_auc": 0.94}, whole=False)
+    champion = Champion(version="0123456789abcdef", holdout=shared)
     for whole in (0.5, 0.99):
         found = rule(decide(candidate({}, {"roc_auc": whole}), champion), "gain.roc_auc")
         assert found.passed is passed
         assert f"roc_auc 0.94 against {theirs}" in found.reason
-        assert "on the 1,234 holdout rows that neither learnt from" in found.reason
+        assert "on 1,234 holdout rows that neither learnt from" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -200,11 +230,11 @@ def test_better_never_fails_what_passed(
     better = -raised if metric == "log_loss" else raised
     side = "maximum" if metric == "log_loss" else "minimum"
     gate = {side: {metric: minimum}, "gain": gain, "slices": {"Gender": {"maximum_gap": gap + 1 / 128}}}
-    against = Champion(version="c", metrics={metric: champion})
 
     def verdict(whole: float, parts: dict[str, float]) -> Decision:
         slices = {"Gender": {group: {metric: part, "rows": 99.0} for group, part in parts.items()}}
-        return decide(candidate(gate, {metric: whole}, metric=metric, slices=slices), against)
+        manifest = candidate(gate, {metric: whole}, metric=metric, slices=slices)
+        return decide(manifest, against(manifest, {metric: champion}))
 
     before = verdict(value, groups)
     everywhere = verdict(value + better, {group: part + better for group, part in groups.items()})
@@ -219,7 +249,7 @@ def test_better_never_fails_what_passed(
 def test_the_first_answer_is_the_one_that_is_kept() -> None:
     store = Store(MemoryStore())
     good = decide(candidate({}, {"roc_auc": 0.9}), None)
-    bad = decide(candidate({}, {"roc_auc": 0.8}), CHAMPION)
+    bad = challenged(candidate({}, {"roc_auc": 0.8}))
     assert record_decision(store, MODEL, "run/1", bad) == bad
     assert record_decision(store, MODEL, "run/1", bad) == bad
     assert record_decision(store, MODEL, "run/1", good) == bad
@@ -227,6 +257,17 @@ def test_the_first_answer_is_the_one_that_is_kept() -> None:
     kept = json.loads(store.get(keys.gate_decision(MODEL, "run/1")).data)
     assert kept["passed"] is False
     assert kept["rules"][0]["reason"] == rule(bad, "gain.roc_auc").reason
+
+
+def test_a_decision_of_the_earlier_release_is_read() -> None:
+    raw = MemoryStore()
+    made = challenged(candidate({}, {"roc_auc": 0.95}))
+    raw.put(keys.gate_decision(MODEL, "run"), canonical(made.model_dump(mode="json", exclude={"compared"})))
+    store = Store(raw)
+    assert find_decision(store, MODEL, "run") == made.model_copy(update={"compared": None})
+    assert record_decision(store, MODEL, "run", made).compared is None
+    assert find_decision(store, MODEL, "other") is None
+    assert record_decision(store, MODEL, "other", made) == find_decision(store, MODEL, "other") == made
 
 
 def test_what_is_kept_must_be_a_decision() -> None:

@@ -120,7 +120,7 @@ def test_a_champion_that_has_learnt_the_new_holdout_by_heart_is_not_measured_on_
     """A tree without bounds answers its training rows perfectly; another seed makes most of them the new holdout."""
     assert world.cycle(make_spec(candidates=MEMORISING))[0].promoted
     found, outcome = world.compared(make_spec(holdout={"seed": 7}))
-    assert found.metrics is None
+    assert found.holdout is None
     assert "another holdout was drawn" in found.why and "of the 120 holdout rows" in found.why
     assert gain(outcome).startswith("FAIL")
     assert f"`perennial promote {NAME} {outcome.version}`" in gain(outcome)
@@ -130,17 +130,17 @@ def test_of_a_large_new_holdout_the_rows_that_both_kept_aside_are_enough(world: 
     world.land(14_400, 2)
     assert world.cycle(make_spec(candidates=MEMORISING))[0].promoted
     found, outcome = world.compared(make_spec(holdout={"seed": 7}))
-    assert found.metrics is not None and found.candidate is not None
-    assert found.rows is not None and 500 <= found.rows < 800  # a fifth of a fifth
-    assert 0.6 < found.metrics["accuracy"] < 0.8  # by heart it would be 1.0
+    assert found.holdout is not None and not found.holdout.whole
+    assert 500 <= found.holdout.rows < 800  # a fifth of a fifth
+    assert 0.6 < found.holdout.champion["accuracy"] < 0.8  # by heart it would be 1.0
     assert outcome.promoted and "holdout rows that neither learnt from" in gain(outcome)
 
 
 def test_a_smaller_share_is_part_of_the_old_holdout_and_compares_wholly(world: World) -> None:
     assert world.cycle(make_spec(candidates=MEMORISING))[0].promoted
     found, outcome = world.compared(make_spec(holdout={"fraction": 0.1}))
-    assert found.metrics is not None and found.rows is None
-    assert found.metrics["accuracy"] < 0.9
+    assert found.holdout is not None and found.holdout.whole
+    assert found.holdout.champion["accuracy"] < 0.9
     assert outcome.promoted
 
 
@@ -149,8 +149,8 @@ def test_a_removed_file_leaves_the_rows_that_are_still_there(world: World) -> No
     assert world.cycle(make_spec(candidates=MEMORISING))[0].promoted
     world.raw.delete(list_landed(world.store, make_spec())[0].key)
     found, outcome = world.compared(make_spec())
-    assert found.metrics is not None and found.metrics["accuracy"] < 0.9
-    assert found.rows is None or 60 <= found.rows < 120
+    assert found.holdout is not None and found.holdout.champion["accuracy"] < 0.9
+    assert found.holdout.whole or 60 <= found.holdout.rows < 120
     assert outcome.promoted
 
 
@@ -162,7 +162,7 @@ def test_a_file_removed_from_under_an_old_holdout_takes_the_comparison_with_it(w
     assert world.cycle(make_spec(candidates=MEMORISING, gate={"gain": -1}))[0].promoted
     world.raw.delete(first)
     found, outcome = world.compared(make_spec())
-    assert found.metrics is None and "0 of the 120 holdout rows" in found.why
+    assert found.holdout is None and "0 of the 120 holdout rows" in found.why
     assert not outcome.promoted
 
 
@@ -170,9 +170,11 @@ def test_a_file_removed_from_under_an_old_holdout_takes_the_comparison_with_it(w
 def test_a_feature_taken_out_of_the_spec_leaves_the_champion_measured_in_full(world: World, feature: str) -> None:
     first, _ = world.cycle(make_spec())
     found, _ = world.compared(without(feature))
-    assert found.metrics is not None and found.rows is None
+    assert found.holdout is not None and found.holdout.whole
     published = Registry(world.store).manifest(NAME, str(first.version)).metrics
-    assert found.metrics == pytest.approx({name: metric.value for name, metric in published.items()}, abs=1e-12)
+    assert found.holdout.champion == pytest.approx(
+        {name: metric.value for name, metric in published.items()}, abs=1e-12
+    )
 
 
 def test_a_feature_of_another_type_leaves_the_champion_measured_in_full(world: World) -> None:
@@ -180,8 +182,8 @@ def test_a_feature_of_another_type_leaves_the_champion_measured_in_full(world: W
     features = dict(make_spec().model_dump(mode="json")["features"])
     open_category = {"type": "category", "values": ["0.5"], "unknown": "encode"}
     found, _ = world.compared(make_spec(features={**features, "told": open_category}))
-    assert found.metrics is not None and found.rows is None
-    assert found.metrics["accuracy"] == pytest.approx(first.metrics["accuracy"], abs=1e-12)
+    assert found.holdout is not None and found.holdout.whole
+    assert found.holdout.champion["accuracy"] == pytest.approx(first.metrics["accuracy"], abs=1e-12)
 
 
 def test_rows_that_only_one_spec_refuses_are_left_out_on_both_sides(tmp_path: Path) -> None:
@@ -193,8 +195,7 @@ def test_rows_that_only_one_spec_refuses_are_left_out_on_both_sides(tmp_path: Pa
     features = dict(make_spec().model_dump(mode="json")["features"])
     wide = make_spec(features={**features, "price": {"type": "number"}}, holdout={"fraction": 0.21})
     found, _ = world.compared(wide)
-    assert found.rows is not None and len(narrow.places) * 0.7 < found.rows <= len(narrow.places)
-    assert found.metrics is not None and found.candidate is not None
+    assert found.holdout is not None and len(narrow.places) * 0.7 < found.holdout.rows <= len(narrow.places)
 
 
 def test_places_follow_the_rows_whatever_a_schema_refuses(tmp_path: Path) -> None:
@@ -231,8 +232,8 @@ def test_places_follow_the_rows_whatever_a_schema_refuses(tmp_path: Path) -> Non
 def test_a_holdout_by_time_compares_as_well(world: World) -> None:
     first, _ = world.cycle(make_spec(time="day"))
     found, _ = world.compared(without("told", time="day"))
-    assert found.metrics is not None and found.rows is None
-    assert found.metrics["accuracy"] == pytest.approx(first.metrics["accuracy"], abs=1e-12)
+    assert found.holdout is not None and found.holdout.whole
+    assert found.holdout.champion["accuracy"] == pytest.approx(first.metrics["accuracy"], abs=1e-12)
 
 
 def test_a_champion_whose_dataset_is_gone_says_so(world: World) -> None:
@@ -243,9 +244,9 @@ def test_a_champion_whose_dataset_is_gone_says_so(world: World) -> None:
     _, after = world.cycle(make_spec())
     world.raw.delete(keys.dataset_manifest(NAME, dataset))
     Registry(world.store).promote(NAME, str(first.version), op_id="x", actor="test", reason="", now=w.now())
-    found = champion_of(after, "0" * 16)
+    found = champion_of(after, result_of(after, "register", RegisterResult).version)
     assert found == Champion(
-        version=str(first.version), metrics=None, why=f"Model {NAME} has no dataset {dataset[:12]}"
+        version=str(first.version), holdout=None, why=f"Model {NAME} has no dataset {dataset[:12]}"
     )
 
 
@@ -273,5 +274,7 @@ def test_a_model_against_itself_gains_nothing(world: World) -> None:
     model = load(world.store, NAME, str(outcome.version))
     holdout = placed_holdout(world.store, w.spec, dataset_of(w))
     found = compare(model, holdout, model, holdout)
-    assert found.rows is None and found.metrics is not None
-    assert found.metrics == pytest.approx({k: m.value for k, m in model.manifest.metrics.items()}, abs=1e-12)
+    assert found.holdout is not None and found.holdout.whole
+    assert (found.holdout.gain, found.holdout.low, found.holdout.high, found.holdout.p_value) == (0, 0, 0, 1)
+    assert found.holdout.mcnemar == 1
+    assert found.holdout.champion == pytest.approx({k: m.value for k, m in model.manifest.metrics.items()}, abs=1e-12)

@@ -114,6 +114,14 @@ class DatasetManifest(Stored):
         """Rows of one side of the split, or of all."""
         return sum(part.rows for part in self.parts if split in (None, part.split))
 
+    def trained(self, kind: LandingKind) -> dict[str, int]:
+        """Rows of training by source, of the sources that came this way."""
+        found = {source.digest: 0 for source in self.sources if source.kind == kind}
+        for part in self.parts:
+            if part.split == "train" and part.source in found:
+                found[part.source] += part.rows
+        return found
+
     @property
     def refused(self) -> int:
         return sum(source.refused for source in self.sources)

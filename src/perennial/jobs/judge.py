@@ -14,7 +14,7 @@ from perennial.jobs.results import (
 )
 from perennial.jobs.state import answer_of, champion_of, dataset_of, find_result, outcome_key, result_of, step_key
 from perennial.jobs.workspace import Workspace
-from perennial.registry.gate import Decision, decide, record_decision
+from perennial.registry.gate import Decision, decide, find_decision, record_decision
 from perennial.registry.registry import Registry
 
 ACTOR = "perennial"
@@ -36,6 +36,9 @@ def gate(w: Workspace) -> GateResult:
 
 def _decision(w: Workspace) -> Decision:
     """The gate's answer in this run, which is given once."""
+    known = find_decision(w.store, w.spec.name, w.operation("gate"))
+    if known is not None:
+        return known
     version = result_of(w, "register", RegisterResult).version
     found = decide(Registry(w.store).manifest(w.spec.name, version), champion_of(w, version))
     return record_decision(w.store, w.spec.name, w.operation("gate"), found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter
 
 from perennial import keys
-from perennial.errors import AlreadyExistsError, DataError, NotFoundError
+from perennial.errors import AlreadyExistsError, NotFoundError
 from perennial.jobs.results import ApprovalAnswer, SnapshotResult
 from perennial.jobs.workspace import R, Workspace
 from perennial.registry.gate import Champion
@@ -98,20 +98,11 @@ def train_candidate_of(w: Workspace, name: str) -> CandidateReport | RefusedCand
 
 def champion_of(w: Workspace, challenger: str) -> Champion | None:
     """The champion against the challenger, on the rows neither has learnt from; None before the first promotion."""
-    from perennial.datasets.history import read_manifest
-    from perennial.datasets.placed import placed_holdout
     from perennial.serving.load import load
-    from perennial.training.champion import compare
+    from perennial.training.champion import challenge
 
     name = w.spec.name
     head = Registry(w.store).head(name)
     if head is None or head.version == challenger:
         return None
-    champion = load(w.store, name, head.version)
-    try:
-        dataset = read_manifest(w.store, name, champion.manifest.dataset)
-        theirs = placed_holdout(w.store, champion.manifest.spec, dataset)
-    except (NotFoundError, DataError) as error:
-        return Champion(version=head.version, metrics=None, why=error.message.rstrip("."))
-    ours = placed_holdout(w.store, w.spec, dataset_of(w))
-    return compare(champion, theirs, load(w.store, name, challenger), ours)
+    return challenge(w.store, load(w.store, name, head.version), load(w.store, name, challenger), dataset_of(w))

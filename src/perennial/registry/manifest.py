@@ -63,7 +63,7 @@ class ModelManifest(Stored):
     params: dict[str, object]
     cross_validation: Metric
     metrics: dict[str, Metric]
-    slices: dict[str, dict[str, dict[str, float]]] = {}
+    slices: dict[str, dict[str, dict[str, float]]] = Field(default_factory=dict)
     holdout_rows: int
     parity: Parity
     dataset: str

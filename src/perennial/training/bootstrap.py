@@ -35,9 +35,9 @@ def intervals(task: Task, answers: Answers, seed: int) -> dict[str, Metric]:
     return {name: _metric(values[name], np.concatenate(drawn[name])) for name in defined}
 
 
-def resample_count(answers: Answers) -> int:
-    """``RESAMPLES``, or fewer for very many rows or classes, so that the work stays bounded."""
-    return min(RESAMPLES, max(FEWEST_RESAMPLES, BUDGET // (answers.rows * max(answers.classes, 1))))
+def resample_count(answers: Answers, most: int = RESAMPLES) -> int:
+    """``most``, or fewer for very many rows or classes, so that the work stays bounded."""
+    return min(most, max(FEWEST_RESAMPLES, BUDGET // (answers.rows * max(answers.classes, 1))))
 
 
 def resamples(rows: int, seed: int, count: int = RESAMPLES) -> Iterator[Floats]:
