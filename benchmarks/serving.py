@@ -91,13 +91,13 @@ def measure(world: World, endpoint: str, runs: int, calls: int) -> dict[str, Ser
     return services
 
 
-def event_of(path: str) -> dict[str, Any]:
-    """One prediction, as an HTTP API hands it to a function."""
+def event_of(path: str, body: object = None) -> dict[str, Any]:
+    """One prediction, as an HTTP API hands it to a function; of one record unless ``body`` says otherwise."""
     return {
         "version": "2.0", "rawPath": path, "rawQueryString": "", "isBase64Encoded": False,
         "headers": {"content-type": "application/json", "host": "api.example.org"},
         "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}},
-        "body": json.dumps(mixed.records(1, seed=99)[0][0]),
+        "body": json.dumps(body or mixed.records(1, seed=99)[0][0]),
     }  # fmt: skip
 
 

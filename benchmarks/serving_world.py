@@ -22,7 +22,7 @@ from perennial.registry.manifest import MODEL_FILE, FileRef, Metric, ModelManife
 from perennial.registry.registry import Registry
 from perennial.settings import Settings
 from perennial.spec import ModelSpec
-from perennial.store import open_store
+from perennial.store import Store, open_store
 from perennial.training.preprocess import build_pipeline
 
 ROOT = Path(__file__).parents[1]
@@ -52,15 +52,17 @@ def prepare(folder: Path, endpoint: str, rival_python: Path) -> World:
     trainer = ROOT / "benchmarks/rivals/handwritten_train.py"
     subprocess.run([str(rival_python), str(trainer), str(data), str(joblib)], check=True)
     client.put_object(Bucket=BUCKET, Key="handwritten/model.joblib", Body=joblib.read_bytes())
-    onnx, row = publish(endpoint, records, classes)
+    store = open_store(Settings(bucket=BUCKET, aws_endpoint_url=endpoint))
+    onnx, row = publish(store, make_spec(), records, classes)
     (folder / "model.onnx").write_bytes(onnx)
     package = build_api_package("local", ROOT / "build/benchmark", python=Path(sys.executable))
     return World(folder, package.folder, folder / "model.onnx", row)
 
 
-def publish(endpoint: str, records: list[mixed.Record], classes: list[int]) -> tuple[bytes, list[float]]:
+def publish(
+    store: Store, spec: ModelSpec, records: list[mixed.Record], classes: list[int]
+) -> tuple[bytes, list[float]]:
     """Train ours, export it, and make it champion; the graph, and the first record's row."""
-    spec = make_spec()
     schema = RecordSchema(spec)
     x = np.array([schema.row(schema.validate(record)) for record in records])
     pipeline = build_pipeline(schema.columns, LogisticRegression(max_iter=1000)).fit(x, np.array(classes))
@@ -75,23 +77,23 @@ def publish(endpoint: str, records: list[mixed.Record], classes: list[int]) -> t
         files={MODEL_FILE: FileRef(digest=hashlib.sha256(onnx).hexdigest(), size=len(onnx),
                                    media_type="application/octet-stream")},
     )  # fmt: skip
-    settings = Settings(bucket=BUCKET, aws_endpoint_url=endpoint)
-    registry = Registry(open_store(settings))
+    registry = Registry(store)
     version = registry.publish(manifest, {MODEL_FILE: onnx})
-    registry.promote(MODEL, version, op_id="benchmark", actor="benchmark", reason="", now=datetime.now(UTC))
+    registry.promote(spec.name, version, op_id="benchmark", actor="benchmark", reason="", now=datetime.now(UTC))
     return onnx, x[0].tolist()
 
 
-def make_spec() -> ModelSpec:
+def make_spec(name: str = MODEL, *, capture: float = 1.0) -> ModelSpec:
     numbers = {name: {"type": "number"} for name in mixed.NUMBERS}
     categories = {name: {"type": "category", "values": values} for name, values in mixed.CATEGORIES.items()}
     return ModelSpec.model_validate(
         {
-            "name": MODEL,
+            "name": name,
             "task": "binary",
             "metric": "accuracy",
             "target": {"column": mixed.TARGET, "positive": 1},
             "features": {**numbers, **categories},
+            "monitor": {"capture": capture},
             "candidates": {"logistic": {"estimator": "sklearn.linear_model.LogisticRegression"}},
         }
     )

@@ -11,10 +11,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from lambdas.api import documents, health, models, predict, problems
+from lambdas.api import documents, feedback, health, models, predict, problems
 from lambdas.api.observed import Observed
 from lambdas.api.services import Services
+from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
+from perennial.serving.capture import Capture
 from perennial.serving.catalog import Catalog
 from perennial.serving.refresh import Clock, ModelCache
 from perennial.settings import Settings
@@ -26,6 +28,8 @@ PATIENCE = Patience(request=8.0, silence=2.0, retries=1, retrying=4.0)  # a sile
 ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/models/{model}/predict", predict.predict),
     ("POST", "/predict", predict.predict_only),
+    ("POST", "/models/{model}/feedback", feedback.give_feedback),
+    ("POST", "/feedback", feedback.give_feedback_only),
     ("GET", "/models", models.list_models),
     ("GET", "/models/{model}", models.show_model),
     ("GET", "/models/{model}/schema", models.show_schema),
@@ -72,6 +76,9 @@ def create_app(
     services = Services(
         cache=ModelCache(store, refresh_seconds=settings.refresh_seconds, clock=clock),
         catalog=Catalog(store, refresh_seconds=settings.refresh_seconds, clock=clock),
+        store=store,
+        signing=Signing(store, entropy=entropy, clock=clock, told=telemetry.failed),
+        capture=Capture(entropy(8).hex()),
         clock=clock,
         entropy=entropy,
         telemetry=telemetry,

@@ -11,8 +11,8 @@ JSON = "application/json"
 IDENTITY = b"identity"
 
 
-async def read_json(request: Request) -> bytes:
-    """The body of a JSON request, at most 1 MiB once decoded.
+async def read_json(request: Request, limit: int = MAX_BYTES) -> bytes:
+    """The body of a JSON request, at most ``limit`` bytes once decoded.
 
     Raises:
         Problem: 415 for any other content type, charset or an encoding such as gzip, 413 for a larger body.
@@ -26,16 +26,16 @@ async def read_json(request: Request) -> bytes:
             headers={"accept-encoding": IDENTITY.decode()},
         )  # fmt: skip
     declared = headers.get(b"content-length", b"")
-    if declared.isdigit() and (len(declared) > 18 or int(declared) > MAX_BYTES):
-        raise _too_large()
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
+        raise _too_large(limit)
     body: bytes = b""
     while True:  # request.stream() does the same through two generators
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "disconnected", "The connection ended before the body did.")
         body += message.get("body", b"")
-        if len(body) > MAX_BYTES:
-            raise _too_large()
+        if len(body) > limit:
+            raise _too_large(limit)
         if not message.get("more_body", False):
             return body
 
@@ -48,5 +48,6 @@ def _is_json(content_type: bytes) -> bool:
     return kind.strip() == JSON and charset in ("", "utf-8")
 
 
-def _too_large() -> Problem:
-    return Problem(413, "body-too-large", f"A body has at most {MAX_BYTES} bytes. Send fewer instances at once.")
+def _too_large(limit: int) -> Problem:
+    advice = " Send fewer instances at once." if limit == MAX_BYTES else ""
+    return Problem(413, "body-too-large", f"A body has at most {limit} bytes.{advice}")

@@ -27,14 +27,20 @@ class Operation:
     takes: tuple[type[BaseModel], ...] = ()
     media_type: str = "application/json"
     unready: type[BaseModel] | None = None
+    status: int = 200
 
 
 _PREDICT = Operation(
     (shapes.Answer, shapes.Answers), (400, 404, 413, 415, 422, 500, 503), (shapes.Record, shapes.Instances)
 )
+_FEEDBACK = Operation(
+    (shapes.Kept,), (400, 403, 404, 409, 410, 413, 415, 422, 500, 503), (shapes.Feedback,), status=202
+)
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/models/{model}/predict", "post"): _PREDICT,
     ("/predict", "post"): Operation(_PREDICT.answers, (400, 404, 409, 413, 415, 422, 500, 503), _PREDICT.takes),
+    ("/models/{model}/feedback", "post"): _FEEDBACK,
+    ("/feedback", "post"): _FEEDBACK,
     ("/models", "get"): Operation((shapes.Models,), (500, 503)),
     ("/models/{model}", "get"): Operation((shapes.ModelCard,), (404, 500, 503)),
     ("/models/{model}/schema", "get"): Operation((), (404, 500, 503)),
@@ -83,7 +89,7 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
     if operation.takes:
         route["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any(operation.takes)}}}
     content = {operation.media_type: {"schema": _any(operation.answers) if operation.answers else {}}}
-    route["responses"] = {"200": {"description": "The answer.", "content": content}}
+    route["responses"] = {str(operation.status): {"description": "The answer.", "content": content}}
     for status in operation.problems:
         route["responses"][str(status)] = {
             "description": phrase(status) + ".",

@@ -8,14 +8,17 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from lambdas.api.bodies import read_json
-from lambdas.api.problems import Problem
-from lambdas.api.services import Services, services_of
+from lambdas.api.only import only_model
+from lambdas.api.services import services_of
 from lambdas.api.trace import trace_of
 from perennial.errors import InvalidRecord
 from perennial.registry.manifest import MODEL_FILE
+from perennial.serving.capture import Occasion
+from perennial.serving.ids import uuid7
 from perennial.serving.predictor import Prediction
 from perennial.serving.refresh import Snapshot
 from perennial.serving.requests import Batch
+from perennial.serving.tokens import Signer
 
 
 async def predict(request: Request) -> Response:
@@ -25,28 +28,26 @@ async def predict(request: Request) -> Response:
 
 async def predict_only(request: Request) -> Response:
     """Predict with the one model that is deployed. Where there are more, name one by its own route."""
-    names = [deployed.name for deployed in await services_of(request).deployed()]
-    if not names:
-        raise Problem(404, "no-model", "No model is deployed yet.")
-    if len(names) > 1:
-        routes = ", ".join(f"/models/{name}/predict" for name in names[:20])
-        raise Problem(409, "several-models", f"More than one model is deployed. Use one of {routes}.")
-    return await _answer(request, names[0])
+    return await _answer(request, await only_model(request, "predict"))
 
 
 async def _answer(request: Request, model: str) -> Response:
     body = await read_json(request)
-    services = services_of(request)
+    services, trace = services_of(request), trace_of(request.scope)
+    services.signing.prepare()
     snapshot = await services.snapshot(request, model)
     batch = snapshot.requests.read(body)
     predictions = _predict(snapshot, batch)
-    trace_of(request.scope).rows = len(predictions)
-    if batch.single:
-        content = _line(predictions[0], services)
-    else:
-        content = {"predictions": [_line(prediction, services) for prediction in predictions]}
+    ids = [uuid7(trace.at, services.entropy(10)) for _ in predictions]
+    signer = await services.signing.at_hand()
+    answers = [_line(*one, signer, model) for one in zip(predictions, ids, strict=True)]
+    content: dict[str, Any] = answers[0] if batch.single else {"predictions": answers}
     content["model"] = _model(snapshot)
-    return Response(to_json(content), media_type="application/json")
+    answer = to_json(content)
+    trace.rows, trace.untokened = len(predictions), 0 if signer else len(predictions)
+    occasion = Occasion(trace.time, trace.request_id)
+    trace.captured = services.capture.lines(snapshot, occasion, batch.records, predictions, ids)
+    return Response(answer, media_type="application/json")
 
 
 def _predict(snapshot: Snapshot, batch: Batch) -> list[Prediction]:
@@ -59,11 +60,12 @@ def _predict(snapshot: Snapshot, batch: Batch) -> list[Prediction]:
         ) from error
 
 
-def _line(prediction: Prediction, services: Services) -> dict[str, Any]:
+def _line(prediction: Prediction, prediction_id: str, signer: Signer | None, model: str) -> dict[str, Any]:
     line: dict[str, Any] = {"prediction": prediction.prediction}
     if prediction.probabilities is not None:
         line["probabilities"] = prediction.probabilities
-    line["prediction_id"] = services.new_id()
+    line["prediction_id"] = prediction_id
+    line["feedback_token"] = signer.token(model, prediction_id) if signer else None
     return line
 
 

@@ -16,17 +16,23 @@ from typing import TypeVar
 from starlette.requests import Request
 
 from lambdas.api.looks import Looks
+from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
 from perennial.errors import StoreUnavailable
+from perennial.serving.capture import Capture
 from perennial.serving.catalog import Catalog, Deployed
+from perennial.serving.feedback import Outcome, store_label
 from perennial.serving.ids import uuid7
+from perennial.serving.labels import Label
 from perennial.serving.refresh import ModelCache, Snapshot
+from perennial.store import Store
 
 LOOK_SECONDS = 1.0
 COLD_LOOK_SECONDS = 5.0  # a request makes two looks at most, one after the other: the list, and a model
 THREADS = 4
 MAX_UNKNOWN_LOOKS = 64
+MAX_LABELS = 64
 
 T = TypeVar("T")
 
@@ -37,12 +43,16 @@ class Services:
 
     cache: ModelCache
     catalog: Catalog
+    store: Store
+    signing: Signing
+    capture: Capture
     clock: Callable[[], float]
     entropy: Callable[[int], bytes]
     telemetry: Telemetry
     _lists: Looks[tuple[Deployed, ...]] = field(default_factory=lambda: Looks(threads=1))
     _models: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS))
     _unknown: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_UNKNOWN_LOOKS))
+    _labels: Looks[Outcome] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_LABELS))
 
     def new_id(self) -> str:
         return uuid7(self.clock(), self.entropy(10))
@@ -75,6 +85,12 @@ class Services:
         """The models that are loaded, where the bucket's are not known."""
         return _union((), self.cache.loaded())
 
+    async def store_label(self, label: Label, seconds: float) -> Outcome:
+        """Store a label, waiting up to ``seconds``. Raises as ``perennial.serving.feedback.store_label``."""
+        name = f"{label.model}/{label.prediction_id}/{label.truth}"
+        storing, _ = self._labels.start(name, lambda: store_label(self.store, label))
+        return await _bounded(storing, True, None, seconds)
+
     async def _look(self, model: str) -> Snapshot:
         """Look at a model. Made-up names have threads of their own, and hold up no model that there is."""
         last = self.cache.last_good(model)
@@ -83,7 +99,7 @@ class Services:
         return await _bounded(*looks.start(model, lambda: self.cache.get(model)), last)
 
 
-async def _bounded(look: Future[T], new: bool, last: T | None) -> T:
+async def _bounded(look: Future[T], new: bool, last: T | None, cold_seconds: float = COLD_LOOK_SECONDS) -> T:
     """What a look finds, within the time that S3 is waited for; what is known already where it takes longer.
 
     Raises:
@@ -93,7 +109,7 @@ async def _bounded(look: Future[T], new: bool, last: T | None) -> T:
         return last
     try:
         waiting = asyncio.shield(asyncio.wrap_future(look))
-        return await asyncio.wait_for(waiting, COLD_LOOK_SECONDS if last is None else LOOK_SECONDS)
+        return await asyncio.wait_for(waiting, cold_seconds if last is None else LOOK_SECONDS)
     except TimeoutError:
         if last is None:
             raise StoreUnavailable("S3 has not answered in time.", remedy="Ask again.") from None

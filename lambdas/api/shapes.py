@@ -31,6 +31,9 @@ class Prediction(_Shape):
     prediction: str | float
     probabilities: dict[str, float] | None = None
     prediction_id: str
+    feedback_token: str | None = Field(
+        description="Goes with the prediction's ground truth. Null where feedback cannot be taken at the moment."
+    )
 
 
 class Answer(Prediction):
@@ -57,6 +60,21 @@ class Instances(_Shape):
     """Many records at once, answered all or none."""
 
     instances: list[Record] = Field(min_length=1, max_length=1000)
+
+
+class Feedback(_Shape):
+    """What turned out true of a prediction: a class of the model, or for a regression a number."""
+
+    prediction_id: Text
+    feedback_token: Text
+    ground_truth: Text | float | bool
+
+
+class Kept(_Shape):
+    """The ground truth is stored, by this request or by an earlier one that said the same."""
+
+    status: Literal["stored", "already_stored"]
+    prediction_id: str
 
 
 class ModelLine(_Shape):

@@ -1,8 +1,9 @@
-"""What is written of requests: one line each, and the story of what failed. Never a value of the input.
+"""What is written of requests: one line each, after those of its predictions, and the story of what failed.
 
-A request's line is its log entry and, in a Lambda function, its metrics too: the members that count carry
-CloudWatch's embedded metric format beside them. It is written straight to stdout, as powertools writes
-metrics, because it is on every request's path; failures, with their stack, go through powertools' Logger.
+Only the lines of predictions hold values of the input. A request's own line is its log entry and, in a Lambda
+function, its metrics too: the members that count carry CloudWatch's embedded metric format beside them. All are
+written straight to stdout, as powertools writes metrics, because it is on every request's path, and at once; failures,
+with their stack, go through powertools' Logger.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any
 
@@ -39,9 +39,9 @@ class Telemetry:
     def record(self, trace: Trace, method: str, route: str, status: int, milliseconds: float) -> None:
         """Write the line of one answered request. What did not happen is neither said nor counted."""
         line: dict[str, Any] = {
-            "level": "ERROR" if status >= 500 else "WARNING" if trace.refresh else "INFO",
+            "level": _level(trace, status),
             "message": "request",
-            "timestamp": datetime.fromtimestamp(trace.at, UTC).isoformat(timespec="milliseconds"),
+            "timestamp": trace.time,
             "service": SERVICE,
             "method": method,
             "route": route,
@@ -61,12 +61,16 @@ class Telemetry:
         line |= counts
         if self._emit_metrics:
             line["_aws"] = _embedded(counts, by_model=trace.model is not None, milliseconds=int(trace.at * 1000))
-        sys.stdout.write(to_json(line).decode() + "\n")
+        sys.stdout.write(trace.captured.text + to_json(line).decode() + "\n")
         sys.stdout.flush()
 
-    def failed(self, error: Exception, trace: Trace) -> None:
+    def failed(self, error: Exception, trace: Trace | None = None) -> None:
         """Tell the whole story of an error that was not the client's: the answer says nothing of it."""
-        keys = {"request_id": trace.request_id, "correlation_id": trace.correlation_id, "model": trace.model}
+        keys = (
+            {"request_id": trace.request_id, "correlation_id": trace.correlation_id, "model": trace.model}
+            if trace
+            else {}
+        )
         self._logger.error(str(error), exc_info=error, extra=keys)
 
     @cached_property
@@ -87,10 +91,22 @@ class _Stdout(logging.StreamHandler[IO[str]]):
         return sys.stdout
 
 
+def _level(trace: Trace, status: int) -> str:
+    if status >= 500:
+        return "ERROR"
+    return "WARNING" if trace.refresh or trace.untokened or trace.captured.lost else "INFO"
+
+
 def _counts(trace: Trace, status: int) -> dict[str, int]:
     counts: dict[str, int] = {}
     if trace.rows:
         counts["Predictions"] = trace.rows
+    if trace.untokened:
+        counts["NoFeedbackToken"] = trace.untokened
+    if trace.captured.lost:
+        counts["CaptureLost"] = trace.captured.lost
+    if trace.labels:
+        counts["Labels"] = trace.labels
     if status >= 400:
         counts["Errors" if status >= 500 else "Refused"] = 1
     if trace.refresh is not None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from starlette.types import Scope
+
+from perennial.serving.capture import NOTHING, Lines
 
 SCOPE_KEY = "perennial.trace"
 _CORRELATION = re.compile(rb"[A-Za-z0-9._:=/-]{1,128}")
@@ -17,7 +20,8 @@ _CORRELATION = re.compile(rb"[A-Za-z0-9._:=/-]{1,128}")
 class Trace:
     """One request's notes.
 
-    ``at`` in seconds since 1970; ``rows`` counts predictions; ``refresh`` says why the model could not be refreshed.
+    ``at`` in seconds since 1970; ``rows`` counts predictions, ``untokened`` those without a feedback token, ``labels``
+    what ground truth was stored; ``refresh`` says why the model could not be refreshed.
     """
 
     request_id: str
@@ -28,8 +32,20 @@ class Trace:
     version: str | None = None
     generation: int | None = None
     rows: int = 0
+    untokened: int = 0
+    labels: int = 0
+    captured: Lines = NOTHING
     error: str | None = None
     refresh: str | None = None
+
+    _time: str = ""
+
+    @property
+    def time(self) -> str:
+        """``at`` as ISO 8601, UTC; worked out once."""
+        if not self._time:
+            self._time = datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
+        return self._time
 
 
 def trace_of(scope: Scope) -> Trace:

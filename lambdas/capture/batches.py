@@ -57,11 +57,18 @@ def batches(lines: Iterable[str]) -> tuple[Batch, ...]:
     groups: dict[tuple[str, str], set[tuple[str, str]]] = {}
     for line in lines:
         found = parse(line)
-        if found is None or not is_prediction_id(found.prediction_id) or not is_model_name(found.model):
-            continue
-        group = groups.setdefault((found.model, day_of(found.prediction_id)), set())
-        group.add((found.prediction_id, line.strip()))
+        if found is not None and is_model_name(found.model) and _is_dated(found.prediction_id):
+            group = groups.setdefault((found.model, day_of(found.prediction_id)), set())
+            group.add((found.prediction_id, line.strip()))
     return tuple(_batch(model, day, sorted(group)) for (model, day), group in sorted(groups.items()))
+
+
+def _is_dated(identifier: str) -> bool:
+    """Whether an id is one of ours, of a day that the calendar has."""
+    try:
+        return is_prediction_id(identifier) and bool(day_of(identifier))
+    except (ValueError, OverflowError):
+        return False
 
 
 def _batch(model: str, day: str, lines: list[tuple[str, str]]) -> Batch:

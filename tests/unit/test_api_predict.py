@@ -50,7 +50,7 @@ def test_one_record_is_answered_by_one_object(bucket: Bucket, call: Any) -> None
     found = call("POST", "/models/iris/predict", json.dumps(IRIS_RECORD))
 
     assert (found.status, found.headers["content-type"], found.is_base64) == (200, "application/json", False)
-    assert list(found.json) == ["prediction", "probabilities", "prediction_id", "model"]
+    assert list(found.json) == ["prediction", "probabilities", "prediction_id", "feedback_token", "model"]
     probabilities = found.json["probabilities"]
     assert list(probabilities) == list(built.manifest.classes)
     assert sum(probabilities.values()) == pytest.approx(1, abs=1e-12)
@@ -70,7 +70,7 @@ def test_many_are_answered_in_order_without_model_each(bucket: Bucket, call: Any
     assert found.json["model"] == model_of(built)
     alone = [call("POST", "/models/iris/predict", json.dumps(record)).json for record in records]
     for one, many in zip(alone, found.json["predictions"], strict=True):
-        assert list(many) == ["prediction", "probabilities", "prediction_id"]
+        assert list(many) == ["prediction", "probabilities", "prediction_id", "feedback_token"]
         assert (many["prediction"], many["probabilities"]) == (one["prediction"], one["probabilities"])
     ids = [line["prediction_id"] for line in [*found.json["predictions"], *alone]]
     assert len(set(ids)) == len(ids)
@@ -79,7 +79,7 @@ def test_many_are_answered_in_order_without_model_each(bucket: Bucket, call: Any
 def test_a_regression_has_no_probabilities(bucket: Bucket, call: Any) -> None:
     promote(bucket.writer, build(make_spec("rent", "regression")))
     found = call("POST", "/models/rent/predict", json.dumps(IRIS_RECORD)).json
-    assert list(found) == ["prediction", "prediction_id", "model"]
+    assert list(found) == ["prediction", "prediction_id", "feedback_token", "model"]
     assert isinstance(found["prediction"], float)
 
 

@@ -1,0 +1,116 @@
+"""The line of JSON that a server writes of each prediction, composed at a few microseconds a line.
+
+Reading one back is `captured.parse`; what a line holds is said there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import NamedTuple
+
+from pydantic import BaseModel
+from pydantic_core import to_json
+
+from perennial.serving.captured import KIND
+from perennial.serving.predictor import Prediction
+from perennial.serving.refresh import Snapshot
+
+MAX_LINE_BYTES = 262_144 - 26
+"""The largest event CloudWatch Logs takes, less what it adds to each. A longer line would arrive cut, and be lost."""
+
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
+
+
+class Lines(NamedTuple):
+    """What is to be written of one request: whole lines, and how many predictions had too long a line for it."""
+
+    text: str
+    lost: int
+
+
+NOTHING = Lines("", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """When the predictions of one request were made (ISO 8601, UTC), and the request's id."""
+
+    time: str
+    request_id: str
+
+
+class Capture:
+    """Writes the lines of one server process, which is called ``instance`` in them, and counts them by model."""
+
+    def __init__(self, instance: str) -> None:
+        self._instance = instance
+        self._written: Counter[str] = Counter()
+        self._served: Counter[str] = Counter()
+
+    def lines(
+        self,
+        snapshot: Snapshot,
+        occasion: Occasion,
+        records: Sequence[BaseModel],
+        predictions: Sequence[Prediction],
+        prediction_ids: Sequence[str],
+    ) -> Lines:
+        """The lines of one answered request, for the share of its predictions that the spec wants kept.
+
+        A prediction whose line is too long takes a number all the same, so that its loss shows as a gap.
+        """
+        manifest, entry = snapshot.predictor.manifest, snapshot.entry
+        model, share = manifest.spec.name, manifest.spec.monitor.capture
+        served = self._served[model]
+        self._served[model] = served + len(predictions)
+        if not share:
+            return NOTHING
+        number = self._written[model]
+        start = (
+            f'{{"kind":"{KIND}","model":"{model}","version":"{entry.version}","generation":{entry.generation},'
+            f'"time":"{occasion.time}","request_id":{to_json(occasion.request_id).decode()},'
+            f'"instance":"{self._instance}",'
+        )
+        found: list[str] = []
+        lost = 0
+        for record, prediction, identifier in zip(records, predictions, prediction_ids, strict=True):
+            served += 1
+            if not is_sampled(identifier, share):
+                continue
+            number += 1
+            line = f'{start}"prediction_id":"{identifier}","number":{number},"served":{served},'
+            line += _record_and_answer(record, prediction)
+            if not line.isascii():  # separators of lines other than \n are no line's end to all who read a log
+                line = _NOT_ASCII.sub(_escaped, line)
+            if len(line) > MAX_LINE_BYTES:
+                lost += 1
+            else:
+                found.append(line)
+        self._written[model] = number
+        return Lines("".join(found), lost)
+
+
+def is_sampled(prediction_id: str, share: float) -> bool:
+    """Whether a prediction belongs to the share (0 to 1) that is kept: the same for the same id, whoever asks."""
+    if share >= 1:
+        return True
+    return int.from_bytes(blake2b(prediction_id.encode(), digest_size=8).digest(), "big") < share * 2**64
+
+
+def _record_and_answer(record: BaseModel, prediction: Prediction) -> str:
+    """The end of a line: the record as it was sent, and what was answered."""
+    sent = record.model_dump_json(by_alias=True, exclude_unset=True)
+    answer = to_json(prediction.prediction).decode()
+    if prediction.probabilities is not None:
+        answer += f',"probabilities":{to_json(prediction.probabilities).decode()}'
+    return f'"record":{sent},"prediction":{answer}}}\n'
+
+
+def _escaped(found: re.Match[str]) -> str:
+    """Text of a JSON string as JSON may also spell it: in ASCII."""
+    return json.dumps(found[0])[1:-1]
