@@ -1,128 +1,206 @@
-"""One training DAG for each model spec: snapshot, train candidates side by side, select, gate, promote.
+"""One training DAG for each model spec: collect, snapshot, train side by side, select, gate, ask, promote, smoke-test.
 
-Specs are found in ``PERENNIAL_SPECS`` (files or folders, separated like PATH), by default the folder
-``specs`` beside this file. Wiring only: each task runs one step of ``perennial.jobs`` in a process of its own,
-in the interpreter ``PERENNIAL_PYTHON``. Every step may be cleared and repeated.
+Wiring only: each task runs one step of ``perennial.jobs``. Every task may be cleared and repeated.
 """
 
 from __future__ import annotations
 
 import logging
-import os
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, dag, get_current_context, task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from perennial_wiring import PATIENT, POLICY, Approval, Result, report_failures, specs, states, steps_of, why
 
-from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
+from perennial.jobs import SpecFile
 from perennial.spec import ModelSpec
 
 log = logging.getLogger(__name__)
-SPECS = os.environ.get("PERENNIAL_SPECS") or str(Path(__file__).parent / "specs")
-POLICY: dict[str, Any] = {
-    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
-    "catchup": False,
-    "max_active_runs": 1,
-    "params": {"force": Param(False, type="boolean", description="Train even where there is nothing new")},
-    "default_args": {
-        "owner": "perennial",
-        "retries": 2,
-        "retry_delay": timedelta(seconds=30),
-        "retry_exponential_backoff": True,
-    },
-}
+CAUSES = {"scheduled": "schedule", "backfill": "schedule", "asset_triggered": "files"}
+PARAMS = {"force": Param(False, type="boolean", description="Train even where there is no reason to")}
+REASON = {"reason": Param("", type=["null", "string"], title="Reason", description="Kept with the answer")}
 DOC = """### Training of `{name}`
 
-Turns what has landed into a dataset version, trains every candidate on it, and registers the best one.
-It becomes champion only if the gate passes it. Metric: `{metric}`. Spec: `{path}`.
+Turns what has landed and what turned out true into a dataset version, trains every candidate on it, and registers the
+best one. It becomes champion only if the gate passes it{human}. Metric: `{metric}`. Spec: `{path}`.
 
-- **Nothing to do** when this dataset has been trained with this spec before; `force: true` trains all the same.
+- **Nothing to do** when there is no reason to train; the task `nothing_to_do` says why. `force: true` trains all the
+  same. A run that another one starts says `{{"cause": "monitor", "because": "..."}}` in its configuration.
 - **Retry**: each step finds its own earlier result, so clearing any task is safe.
 - **A refused version** stays in the registry with the gate's reasons: `perennial versions {name}`.
+- **A version that fails its smoke test** is rolled back, and the run ends as failed.
 """
+
+
+def cause() -> dict[str, str]:
+    """What started this run, and why: its configuration says, or else its kind."""
+    run = get_current_context()["dag_run"]
+    conf: dict[str, Any] = run.conf or {}
+    return {
+        "cause": str(conf.get("cause") or CAUSES.get(str(run.run_type), "manual")),
+        "because": str(conf.get("because") or ""),
+    }
 
 
 def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
     """The DAG ``train_<model>`` of one spec."""
-    place = str(file.path.resolve())
+    step = steps_of(file)
+    human = f", and a person approves it within {spec.gate.approval_timeout}" if spec.gate.approval == "human" else ""
 
     @dag(
         dag_id=f"train_{spec.name}",
         schedule=spec.retrain.schedule,
         tags=["perennial", "training", spec.name],
-        doc_md=DOC.format(name=spec.name, metric=spec.metric, path=file.path.name),
+        doc_md=DOC.format(name=spec.name, metric=spec.metric, path=file.path.name, human=human),
+        params=PARAMS,
         **POLICY,
     )
     def training() -> None:
-        def step(name: str, **arguments: str | bool) -> dict[str, Any]:
-            try:
-                return run_step(name, place, get_current_context()["run_id"], **arguments)
-            except JobFailed as error:
-                raise (AirflowFailException(str(error)) if error.final else error) from error
+        @task(**PATIENT)
+        def acquire() -> Result:
+            """Waits for this run's turn: one training at a time for each model."""
+            return step("acquire")
 
         @task
-        def snapshot() -> dict[str, Any]:
-            return step("snapshot", force=get_current_context()["params"]["force"])
+        def collect() -> Result:
+            """Lands the predictions whose truth has become known."""
+            return step("collect")
+
+        @task
+        def snapshot() -> Result:
+            """Makes a dataset version of what has landed, and decides whether to train on it."""
+            return step("snapshot", force=get_current_context()["params"]["force"], **cause())
 
         @task.branch
-        def anything_to_do(found: dict[str, Any]) -> str:
+        def anything_to_do(found: Result) -> str:
             return "train" if found["work"] else "nothing_to_do"
 
         @task
-        def nothing_to_do() -> None:
-            """Ends the run: this dataset has been trained with this spec before."""
+        def nothing_to_do(found: Result) -> None:
+            """Ends the run: there is no reason to train, or something stands against it."""
+            log.info("%s", found.get("blocked") or "There is no reason to train.")
 
         @task(map_index_template="{{ candidate }}")
-        def train(candidate: str) -> dict[str, Any]:
+        def train(candidate: str) -> Result:
+            """Trains one candidate."""
             get_current_context()["candidate"] = candidate  # type: ignore[typeddict-unknown-key]
             return step("train", candidate=candidate)
 
         @task
-        def select() -> dict[str, Any]:
+        def select() -> Result:
+            """Chooses the best candidate by cross-validation."""
             return step("select")
 
         @task
-        def register() -> dict[str, Any]:
+        def register() -> Result:
+            """Evaluates it once on the holdout, and registers it as a version."""
             return step("register")
 
         @task
-        def gate() -> dict[str, Any]:
+        def gate() -> Result:
+            """Judges the version against the policy and the champion."""
             return step("gate")
 
         @task.branch
-        def passed(decision: dict[str, Any]) -> str:
-            return "promote" if decision["promote"] else "not_promoted"
+        def passed(decision: Result) -> str:
+            if decision["promote"]:
+                return "promote"
+            return "request_approval" if decision["approval"] else "not_promoted"
 
         @task
-        def not_promoted(decision: dict[str, Any]) -> None:
-            """The champion stays: the gate failed the version, or the spec leaves the promotion to a person."""
+        def not_promoted(decision: Result) -> None:
+            """The champion stays: the gate failed the version."""
             for reason in decision["reasons"]:
                 log.warning("%s", reason)
 
         @task
-        def promote() -> dict[str, Any]:
+        def request_approval() -> Result:
+            """Asks a person, and says where they find both models side by side."""
+            context = get_current_context()
+            return step("request-approval", **{"asked-by": f"{context['dag'].dag_id}/{context['run_id']}/approve"})
+
+        @task
+        def answer(said: Result) -> Result:
+            """Records what the person said; no answer in time is a rejection."""
+            approved = list(said["chosen_options"]) == [Approval.APPROVE]
+            user = said["responded_by_user"] or {}
+            return step(
+                "answer-approval",
+                approved=approved,
+                rejected=not approved,
+                by=user.get("name") or user.get("id"),
+                because=(said["params_input"] or {}).get("reason"),
+            )
+
+        @task.branch
+        def verdict(said: Result) -> str:
+            return "promote" if said["approved"] else "rejected"
+
+        @task
+        def rejected(said: Result) -> None:
+            """The champion stays: a person rejected the version, or nobody answered in time."""
+            log.warning("Rejected by %s. %s", said["by"], said["reason"])
+
+        @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS, **PATIENT)
+        def promote() -> Result:
+            """Makes the version champion."""
             return step("promote")
 
         @task
-        def smoke() -> dict[str, Any]:
+        def smoke() -> Result:
+            """Asks the real endpoint for a prediction."""
             return step("smoke")
 
-        @task(trigger_rule=TriggerRule.NONE_FAILED_MIN_ONE_SUCCESS)
-        def conclude() -> dict[str, Any]:
+        @task(trigger_rule=TriggerRule.ONE_FAILED)
+        def rollback() -> Result:
+            """Goes back to the champion before, where the smoke test failed."""
+            if states().get("smoke") != "failed":
+                raise AirflowSkipException("Nothing was promoted.")
+            return step("rollback", because=why("smoke"))
+
+        @task(retries=0)
+        def rolled_back(done: Result) -> None:
+            """Fails, so that the run does: the version that was promoted does not work."""
+            raise AirflowFailException(f"Version {done['version']} failed its smoke test: {done['why']}")
+
+        @task(trigger_rule=TriggerRule.ONE_SUCCESS)
+        def conclude() -> Result:
+            """Notes how the run ended."""
             return step("conclude")
 
-        found = snapshot()
-        trained = train.expand(candidate=list(spec.candidates))
-        decision = gate()
-        anything_to_do(found) >> [nothing_to_do(), trained]
-        trained >> select() >> register() >> decision
-        verdict, end = passed(decision), conclude()
-        verdict >> promote() >> smoke() >> end
-        verdict >> not_promoted(decision) >> end
+        @task(trigger_rule=TriggerRule.ALL_DONE)
+        def release() -> Result:
+            """Ends this run's turn, however it went."""
+            return step("release")
 
-    return training()
+        found, decision, asked = snapshot(), gate(), request_approval()
+        approve = Approval(
+            task_id="approve",
+            subject=asked["subject"],
+            body=asked["body"],
+            defaults=Approval.REJECT,
+            response_timeout=spec.gate.approval_timeout,
+            params=REASON,
+            doc_md="Waits for a person: here, by Airflow's REST API, or by `perennial approve`.",
+        )
+        answered = answer(approve.output)
+        trained = train.expand(candidate=list(spec.candidates))
+        nothing, promoted, end = nothing_to_do(found), promote(), conclude()
+        choice, chosen = passed(decision), verdict(answered)
+
+        acquire() >> collect() >> found
+        anything_to_do(found) >> [nothing, trained]
+        trained >> select() >> register() >> decision
+        choice >> [promoted, asked, (kept := not_promoted(decision))]
+        chosen >> [promoted, (refused := rejected(answered))]
+        promoted >> (smoked := smoke()) >> (back := rollback())
+        rolled_back(back)
+        [smoked, back, kept, refused] >> end
+        [nothing, end] >> release()
+
+    made = training()
+    report_failures(made, step, but=("smoke", "rolled_back", "release"))
+    return made
 
 
 def broken_spec_dag(file: SpecFile) -> DAG:
@@ -145,6 +223,6 @@ def broken_spec_dag(file: SpecFile) -> DAG:
     return broken()
 
 
-for found in find_specs(SPECS):
-    made = training_dag(found, found.spec) if found.spec else broken_spec_dag(found)
+for each in specs():
+    made = training_dag(each, each.spec) if each.spec else broken_spec_dag(each)
     globals()[made.dag_id] = made

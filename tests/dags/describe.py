@@ -5,11 +5,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from airflow.dag_processing.dagbag import DagBag
+from airflow.dag_processing.dagbag import BundleDagBag
 
 
 def describe(folder: Path) -> dict[str, Any]:
-    bag = DagBag(dag_folder=str(folder))
+    bag = BundleDagBag(str(folder), bundle_path=folder, bundle_name="dags-folder")
     return {
         "import_errors": {Path(file).name: error for file, error in bag.import_errors.items()},
         "dags": {

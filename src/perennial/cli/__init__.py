@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from perennial.cli import cycle, data, doctor, environment, predict, registry
+from perennial.cli import approve, cycle, data, doctor, environment, predict, registry
 from perennial.cli.output import guarded
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 spec; 4 data; 5 not found; 6 conflict; "
-    "7 integrity; 8 training or export; 9 not promoted; 10 S3 unavailable; 11 deployment; 12 smoke test failed."
+    "7 integrity; 8 training or export; 9 not promoted; 10 S3 or Airflow unavailable; 11 deployment; "
+    "12 smoke test failed."
 )
 
 app = typer.Typer(
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (data, cycle, registry, predict, doctor, environment):
+for commands in (data, cycle, approve, registry, predict, doctor, environment):
     commands.register(app)
 
 

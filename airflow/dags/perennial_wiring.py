@@ -1,0 +1,107 @@
+"""What the DAG files share: where specs are found, the policy of every DAG, and how a task runs a step.
+
+Specs are found in ``PERENNIAL_SPECS`` (files or folders, separated like PATH), by default the folder ``specs`` beside
+this file. Each step runs in a process of its own, in the interpreter ``PERENNIAL_PYTHON``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+from airflow.sdk import DAG, Context, TriggerRule, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
+
+from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
+
+ERROR = "error"
+"""Under this name a task keeps why it failed, for the task that reports it."""
+
+POLICY: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    "max_active_runs": 1,
+    "default_args": {
+        "owner": "perennial",
+        "retries": 2,
+        "retry_delay": timedelta(seconds=30),
+        "retry_exponential_backoff": True,
+    },
+}
+# Another run may train this model: its turn ends, or lapses within minutes where it was killed.
+PATIENT: dict[str, Any] = {
+    "retries": 30,
+    "retry_delay": timedelta(minutes=1),
+    "retry_exponential_backoff": False,
+}
+
+Result = dict[str, Any]
+
+
+class Approval(ApprovalOperator):
+    """Airflow's own approval, which hands on either answer: a rejection is recorded by the next task, not skipped."""
+
+    def execute_complete(self, context: Context, event: Result) -> Any:
+        return super(ApprovalOperator, self).execute_complete(context, event)
+
+
+def specs() -> list[SpecFile]:
+    """Every spec that Airflow serves; one that cannot be read comes with its error."""
+    return find_specs(os.environ.get("PERENNIAL_SPECS") or str(Path(__file__).parent / "specs"))
+
+
+def steps_of(file: SpecFile) -> Callable[..., Result]:
+    """A function that runs a step for this spec in the run of the task that calls it: ``step(name, **arguments)``.
+
+    Its errors fail the task: at once, where trying again cannot help.
+    """
+    place = str(file.path.resolve())
+
+    def step(name: str, **arguments: str | bool | None) -> Result:
+        context = get_current_context()
+        try:
+            return run_step(name, place, context["run_id"], **arguments)
+        except JobFailed as error:
+            context["ti"].xcom_push(key=ERROR, value=str(error))
+            raise (AirflowFailException(str(error)) if error.final else error) from error
+
+    return step
+
+
+def states() -> dict[str, str]:
+    """Task -> state, of this run; instances of a mapped task have their number behind its name."""
+    context = get_current_context()
+    run = context["run_id"]
+    found: dict[str, dict[str, str]] = context["ti"].get_task_states(dag_id=context["dag"].dag_id, run_ids=[run])
+    return found.get(run, {})
+
+
+def why(task_id: str) -> str:
+    """Why a task of this run failed, as far as it could say."""
+    said = [text for text in get_current_context()["ti"].xcom_pull(task_ids=[task_id], key=ERROR) if text]
+    return "; ".join(said) or f"{task_id} ended without a word; see its log."
+
+
+def report_failures(dag: DAG, step: Callable[..., Result], but: Collection[str] = ()) -> None:
+    """Add the task that tells people, once, of a task that failed for good, and has the run end as failed.
+
+    ``but`` names the tasks it does not follow: their failure is answered, and told, otherwise.
+    """
+    watched = [each for each in dag.tasks if each.task_id not in but]
+
+    @task(trigger_rule=TriggerRule.ONE_FAILED)
+    def report_failure() -> None:
+        """Tells of the task that failed, and fails, so that the run does."""
+        failed = (name for name, state in states().items() if state == "failed")
+        names = sorted({name if name in dag.task_ids else name.rpartition("_")[0] for name in failed})
+        because = "; ".join(f"{name}: {why(name)}" for name in names)
+        step("report-failure", because=because)
+        raise AirflowFailException(because)
+
+    with dag:
+        told = report_failure()
+    watched >> told
