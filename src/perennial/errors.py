@@ -134,6 +134,12 @@ class SchedulerUnavailable(PerennialError):
     exit_code = 10
 
 
+class NoticeUndelivered(PerennialError):
+    """A notice did not go out by one channel: SNS, Secrets Manager or the webhook did not answer, or refused."""
+
+    exit_code = 10
+
+
 class DeployError(PerennialError):
     """A stack could not be built, started, deployed or ended."""
 
