@@ -25,9 +25,9 @@ class FeatureQuality(Finding):
 class QualityReport(Finding):
     """Whether the window can be relied on.
 
-    ``lost`` counts gaps in the running numbers of the servers, ``duplicates`` lines that came more than once,
-    ``unmatched_labels`` ground truth whose prediction was not captured, ``contradicted`` predictions with labels that
-    disagree.
+    ``lost`` counts gaps in the running numbers of the servers, ``duplicates`` lines that came more than once. Of the
+    time that performance is measured on, ``labels`` counts predictions whose truth is known, ``unmatched_labels``
+    ground truth whose prediction was not captured, ``contradicted`` predictions with labels that disagree.
     """
 
     status: Literal["ok", "problems", "unknown"]
