@@ -30,7 +30,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 def line(number: int = 1, *, model: str = "iris", at: datetime = NOON, identifier: str | None = None) -> str:
     """The line of a prediction made ``number`` milliseconds after ``at``."""
-    identifier = identifier or uuid7(at.timestamp() + number / 1000, number.to_bytes(10, "big"))
+    identifier = identifier or uuid7(at.timestamp() + number / 1000 + 1e-4, number.to_bytes(10, "big"))
     return CapturedPrediction(
         prediction_id=identifier, model=model, version="v", generation=1, time=at, instance="i", number=number,
         served=number, request_id="r", record={"a": number}, prediction="x", probabilities={"x": 1.0},
