@@ -7,6 +7,11 @@ from typing import Any
 
 from airflow.dag_processing.dagbag import BundleDagBag
 
+TOLD = (
+    "conf", "defaults", "logical_date", "response_timeout", "skip_when_already_exists", "trigger_dag_id",
+    "trigger_run_id", "wait_for_completion",
+)  # fmt: skip
+
 
 def describe(folder: Path) -> dict[str, Any]:
     bag = BundleDagBag(str(folder), bundle_path=folder, bundle_name="dags-folder")
@@ -20,18 +25,23 @@ def describe(folder: Path) -> dict[str, Any]:
                 "schedule": str(dag.schedule),
                 "catchup": dag.catchup,
                 "max_active_runs": dag.max_active_runs,
-                "tasks": {
-                    task.task_id: {
-                        "retries": task.retries,
-                        "mapped": task.is_mapped,
-                        "downstream": sorted(task.downstream_task_ids),
-                        "doc": task.doc_md or (getattr(task, "python_callable", None) and task.python_callable.__doc__),
-                    }
-                    for task in dag.tasks
-                },
+                "file": Path(dag.fileloc).name,
+                "tasks": {task.task_id: describe_task(task) for task in dag.tasks},
             }
             for dag in bag.dags.values()
         },
+    }
+
+
+def describe_task(task: Any) -> dict[str, Any]:
+    return {
+        "retries": task.retries,
+        "mapped": task.is_mapped,
+        "downstream": sorted(task.downstream_task_ids),
+        "rule": task.trigger_rule.value,
+        "kinds": [kind.__name__ for kind in type(task).__mro__],
+        "doc": task.doc_md or (getattr(task, "python_callable", None) and task.python_callable.__doc__),
+        "settings": {name: str(getattr(task, name)) for name in TOLD if hasattr(task, name)},
     }
 
 
