@@ -16,6 +16,7 @@
  * @property {string | number} prediction
  * @property {Record<string, number> | null} [probabilities]  Class -> probability; a regression has none.
  * @property {string} prediction_id
+ * @property {string | null} [feedback_token]  What lets this reader say what turned out true; null where nobody may.
  * @property {{ name: string, version: string, digest: string, dataset: string }} model
  */
 
@@ -71,6 +72,17 @@ export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeo
         "prediction",
         "model",
       ),
+    /**
+     * @param {string} model @param {{ prediction_id: string, feedback_token: string, ground_truth: string | number }} label
+     * @param {AbortSignal} [signal]
+     */
+    feedback: (model, label, signal) =>
+      call(`${path(model)}/feedback`, {
+        signal,
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(label),
+      }),
   };
 }
 

@@ -3,6 +3,7 @@
  */
 import { html } from "htm/preact";
 
+import { Feedback } from "./feedback.js";
 import { explain, figure, metricName, metricValue, moment, percent } from "./words.js";
 
 const SHOWN = 10;
@@ -15,13 +16,18 @@ const SHOWN = 10;
  *   | { status: "failed", error: unknown }} Ask  Where one question stands.
  */
 
-/** @param {{ ask: Ask, target: string, onRetry: () => void }} props */
-export function Answer({ ask, target, onRetry }) {
+/** @param {{ ask: Ask, api: import("./api.js").Api, model: any, target: string, onRetry: () => void }} props */
+export function Answer({ ask, api, model, target, onRetry }) {
   return html`
     <section class="card answer" aria-labelledby="answer-title">
       <h2 id="answer-title">Answer</h2>
       <p class="visually-hidden" role="status">${spoken(ask, target)}</p>
       ${ask.status === "answered" && html`<${Answered} answer=${ask.answer} target=${target} changed=${ask.changed} />`}
+      ${
+        ask.status === "answered" &&
+        ask.answer.feedback_token &&
+        html`<${Feedback} key=${ask.answer.prediction_id} api=${api} answer=${ask.answer} model=${model} target=${target} />`
+      }
       ${ask.status === "failed" && html`<${Failure} error=${ask.error} onRetry=${onRetry} />`}
       ${ask.status === "busy" && html`<p class="muted">Asking…</p>`}
       ${ask.status === "idle" &&
@@ -100,6 +106,7 @@ export function ModelFacts({ model }) {
         ${model.dataset && html`<${Fact} term="Dataset"><${Digest} value=${model.dataset} /><//>`}
         ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} rows it never saw<//>`}
       </dl>
+      <p class="onward"><a href=${`./model.html#${encodeURIComponent(model.name)}`}>Versions, drift and performance</a></p>
       ${
         others.length > 0 &&
         html`<details>

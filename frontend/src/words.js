@@ -113,6 +113,43 @@ export function explain(error) {
   }
 }
 
+/**
+ * What became of ground truth that was taken.
+ *
+ * @param {any} receipt  What the API answered; its `status` says whether it had been stored before.
+ * @param {string | number} truth
+ */
+export function feedbackThanks(receipt, truth) {
+  return receipt?.status === "already_stored"
+    ? `That it was ${figure(truth)} had been stored already; it counts once.`
+    : `Thank you. That it was ${figure(truth)} is stored.`;
+}
+
+/**
+ * Why ground truth was not taken. `again` where sending it once more may help, `field` where another value does.
+ *
+ * @param {unknown} error
+ * @returns {{ words: string, again: boolean, field: boolean }}
+ */
+export function explainFeedback(error) {
+  const failure = /** @type {ApiError} */ (error);
+  const final = (/** @type {string} */ words) => ({ words, again: false, field: false });
+  switch (failure?.status) {
+    case 403:
+      return final("Not taken: this page may not speak for that prediction. Ask again to get a new one.");
+    case 409:
+      return final("Not changed: another value was stored for this prediction before, and the first one stands.");
+    case 410:
+      return final("Too late: ground truth is no longer taken for a prediction this old.");
+    case 422:
+      return { words: failure.problems[0]?.reason ?? "This value is not accepted.", again: false, field: true };
+    default: {
+      const { title, advice } = explain(error);
+      return { words: `Not stored. ${title} ${advice}`, again: true, field: false };
+    }
+  }
+}
+
 function wait(seconds) {
   if (!seconds) return "a moment";
   return seconds === 1 ? "1 second" : `${seconds} seconds`;

@@ -48,7 +48,7 @@ export function Workbench({ api, model, fields, target }) {
         />
       </section>
       <div class="side" ref=${panel}>
-        <${Answer} ask=${question.ask} target=${target} onRetry=${question.again} />
+        <${Answer} ask=${question.ask} api=${api} model=${facts} target=${target} onRetry=${question.again} />
         <${ModelFacts} model=${facts} />
       </div>
     </div>

@@ -28,6 +28,7 @@ const ANSWERS = {
   "/p/models": [200, { models: [] }],
   "/p/models/a%2Fb%20c": [200, { name: "a/b c", version: "1" }],
   "/p/models/m/predict": [200, { prediction: 1, model: {} }],
+  "/p/models/m/feedback": [202, { status: "stored", prediction_id: "p" }],
   "/p/models/bad/predict": [422, invalid],
   "/p/models/busy": [503, { detail: "The model cannot be read." }, { "Retry-After": "7" }],
   "/p/models/gone": [404, { detail: "No such model." }],
@@ -73,6 +74,13 @@ test("a record is posted as JSON", async () => {
   await api.predict("m", { "Work/Study Hours": 7, CGPA: null });
   const { method, type, body } = seen.at(-1);
   assert.deepEqual([method, type, body], ["POST", "application/json", '{"Work/Study Hours":7,"CGPA":null}']);
+});
+
+test("ground truth is posted with its token", async () => {
+  const label = { prediction_id: "p", feedback_token: "t", ground_truth: 1.5 };
+  assert.deepEqual(await api.feedback("m", label), { status: "stored", prediction_id: "p" });
+  const { method, type, body } = seen.at(-1);
+  assert.deepEqual([method, type, JSON.parse(body)], ["POST", "application/json", label]);
 });
 
 test("a refused record names its fields", async () => {

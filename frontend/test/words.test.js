@@ -2,7 +2,18 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ApiError } from "../src/api.js";
-import { explain, figure, metricName, metricValue, moment, percent, purpose, titleOf } from "../src/words.js";
+import {
+  explain,
+  explainFeedback,
+  feedbackThanks,
+  figure,
+  metricName,
+  metricValue,
+  moment,
+  percent,
+  purpose,
+  titleOf,
+} from "../src/words.js";
 
 test("percentages never claim a certainty there is not", () => {
   const cases = [
@@ -62,4 +73,24 @@ test("each failure says what happened and what to do", () => {
   assert.match(explain(new ApiError("busy", { retryAfter: 7 })).advice, /in 7 seconds/);
   assert.match(explain(new ApiError("busy")).advice, /in a moment/);
   assert.equal(explain(new Error("cannot draw")).advice, "cannot draw");
+});
+
+test("each outcome of feedback has its own words, and says whether to try again", () => {
+  const refused = (status) => explainFeedback(new ApiError("refused", { status }));
+  const final = [403, 409, 410].map(refused);
+  assert.equal(new Set(final.map((each) => each.words)).size, 3);
+  for (const each of final) assert.deepEqual([each.again, each.field], [false, false]);
+  for (const error of [new ApiError("busy", { status: 503, retryAfter: 1 }), new ApiError("network"), new ApiError("timeout")]) {
+    const { words, again } = explainFeedback(error);
+    assert.match(words, /^Not stored\. /);
+    assert.equal(again, true);
+  }
+  const problems = [{ field: "ground_truth", reason: "Input should be a finite number" }];
+  assert.deepEqual(explainFeedback(new ApiError("invalid", { status: 422, problems })), {
+    words: "Input should be a finite number",
+    again: false,
+    field: true,
+  });
+  assert.match(feedbackThanks({ status: "stored" }, "b"), /^Thank you\. That it was b is stored\.$/);
+  assert.match(feedbackThanks({ status: "already_stored" }, 12.5), /12\.5 had been stored already; it counts once/);
 });

@@ -171,8 +171,8 @@ def monitor_report(number: int, champion: str, labels: int | None = None, model:
         drift=_drift(number, served - 5),
         performance=_performance(number, champion, labels),
         html=("quality.html", "drift.html"),
-        retrain=number % 40 == 39,
-        reasons=("drift: 2 of 4 features moved",) if number > 90 else (),
+        retrain=number % 40 == 38,
+        reasons=("drift: 2 of 3 features moved",) if number > 76 else (),
         blocked="the last training was 3 hours ago, and the cooldown is 6 hours" if number == 119 else None,
     )
 

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import uvicorn
+from obstore.store import S3Store
 
 from lambdas.api.app import create_app
 from perennial.deploy.form import build_form, node_path
@@ -80,6 +81,15 @@ class SiteHost:
 
     origin: str
     s3: Any
+
+    def store(self, page: str) -> Store:
+        """The bucket that a published page stands in, as the steps of a run write to it."""
+        bucket = page.split("/")[-2]
+        raw = S3Store(
+            bucket, endpoint=self.origin, region="us-east-1", virtual_hosted_style_request=False,
+            access_key_id="test", secret_access_key="test", client_options={"allow_http": True},
+        )  # fmt: skip
+        return Store(raw)
 
     def publish(self, api_url: str, dist: Path | None = None) -> str:
         """Publish the built site for one API with the code that deploys it; returns the page's address."""

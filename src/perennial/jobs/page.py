@@ -21,7 +21,6 @@ from perennial.jobs.results import StepResult
 from perennial.jobs.workspace import Workspace
 from perennial.registry.manifest import is_model_name
 from perennial.settings import Settings
-from perennial.spec import LOWER_IS_BETTER
 from perennial.store import Served, Store, open_store
 
 PAGE_FILE = "model.json"
@@ -56,7 +55,6 @@ def build_page(store: Store, model: str, now: datetime) -> PageData:
         task=spec.task if spec else None,
         target=spec.target.column if spec else None,
         metric=spec.metric if spec else None,
-        lower_is_better=spec is not None and spec.metric in LOWER_IS_BETTER,
         champion=found.head.version if found.head else None,
         generation=found.head.generation if found.head else None,
         versions=found.views,

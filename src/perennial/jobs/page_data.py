@@ -60,7 +60,8 @@ class VersionView(_Frozen):
 class Event(_Frozen):
     """Something that happened to a version: what, when, by whom and why.
 
-    ``previous`` is the champion before, ``generation`` the log's, both None where the champion stayed.
+    ``previous`` is the champion before, ``generation`` the log's, both None where the champion stayed; ``until`` is how
+    long a person is waited for.
     """
 
     kind: Literal["promoted", "rolled_back", "rejected", "waiting"]
@@ -70,6 +71,7 @@ class Event(_Frozen):
     reasons: tuple[str, ...]
     previous: str | None = None
     generation: int | None = None
+    until: datetime | None = None
 
 
 class PassView(_Frozen):
@@ -129,6 +131,7 @@ class MetricHistory(_Frozen):
     """
 
     metric: str
+    lower_is_better: bool
     why: str
     value: tuple[Drawn, ...]
     low: tuple[Drawn, ...]
@@ -150,7 +153,6 @@ class PageData(_Frozen):
     task: Task | None
     target: str | None
     metric: str | None
-    lower_is_better: bool
     champion: str | None
     generation: int | None
     versions: tuple[VersionView, ...]

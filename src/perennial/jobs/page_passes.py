@@ -10,6 +10,7 @@ from perennial import keys
 from perennial.jobs.page_data import FeatureHistory, MetricHistory, PassView
 from perennial.jobs.page_read import read_all, read_model
 from perennial.monitoring.results import FeatureQuality, MonitorReport
+from perennial.spec import LOWER_IS_BETTER
 from perennial.store import Store
 
 PASSES = 200
@@ -119,6 +120,7 @@ def _performance(metric: str, reports: list[MonitorReport]) -> MetricHistory:
     newest = next(one for one in reversed(column) if one is not None)
     return MetricHistory(
         metric=metric,
+        lower_is_better=metric in LOWER_IS_BETTER,
         why=newest.why,
         value=tuple(one.value if one else None for one in column),
         low=tuple(one.low if one else None for one in column),

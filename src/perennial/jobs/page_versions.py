@@ -203,6 +203,6 @@ def _events(known: list[_Known], entries: list[LogEntry], now: datetime) -> tupl
             at, by, reasons = rejection
             events.append(Event(kind="rejected", version=version, at=at, by=by, reasons=reasons))
         elif _status(one, entries, now) == "waiting" and one.request:
-            why = f"passed the gate; a person is asked until {one.request.until:%Y-%m-%d %H:%M} UTC"
-            events.append(Event(kind="waiting", version=version, at=one.request.at, by=GATE, reasons=(why,)))
+            at, until, why = one.request.at, one.request.until, "passed the gate; a person decides"
+            events.append(Event(kind="waiting", version=version, at=at, by=GATE, reasons=(why,), until=until))
     return tuple(sorted(events, key=lambda event: (event.at, event.generation or 0), reverse=True))

@@ -1,0 +1,114 @@
+/**
+ * The model page: finds which models there are, and shows one of them.
+ */
+import { html } from "htm/preact";
+import { useEffect, useState } from "preact/hooks";
+
+import { useHash, useLoad } from "../hooks.js";
+import { figure, titleOf } from "../words.js";
+import { address, loadIndex, loadPage } from "./data.js";
+import { Duel } from "./duel.js";
+import { DataQuality, Drift, Performance, Reports, Traffic } from "./monitoring.js";
+import { Now } from "./now.js";
+import { Chooser, When } from "./parts.js";
+import { zone } from "./text.js";
+import { Timeline } from "./timeline.js";
+
+/** The whole page. */
+export function App() {
+  const index = useLoad((signal) => loadIndex(signal).catch(() => /** @type {string[]} */ ([])));
+  const hash = useHash();
+  const asked = address(hash);
+  const models = index.value ?? [];
+  const name = asked.model || models[0] || "";
+  useEffect(() => {
+    document.title = name ? `${titleOf(name)} · how it is doing · Perennial` : "Perennial";
+  }, [name]);
+  return html`
+    <header class="page masthead">
+      <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
+      <nav aria-label="Pages"><a href=${`./index.html#${encodeURIComponent(name)}`}>Ask this model</a></nav>
+    </header>
+    <main class="page wide">
+      ${
+        models.length > 1 &&
+        html`<${Chooser}
+          id="model"
+          label="Model"
+          value=${name}
+          options=${models.map((each) => ({ value: each, text: titleOf(each) }))}
+          onChange=${(/** @type {string} */ chosen) => (location.hash = chosen)}
+        />`
+      }
+      ${hash && !asked.model && html`<p class="changed" role="status">“${hash}” names no model.</p>`}
+      ${name && html`<${Model} key=${name} name=${name} version=${asked.version} />`}
+      ${
+        !name &&
+        index.status !== "loading" &&
+        html`<h1>No model has a page yet</h1>
+          <p>A page appears here once a version was trained, or a monitoring pass ran.</p>`
+      }
+    </main>
+    <footer class="page"><p>Times are in ${zone()}. Perennial keeps models in production fresh.</p></footer>
+  `;
+}
+
+function Model({ name, version }) {
+  const loaded = useLoad((signal) => loadPage(name, signal));
+  const heading = html`<h1>${titleOf(name)}</h1>`;
+  if (loaded.status === "loading")
+    return html`${heading}
+      <p class="loading" role="status"><span aria-busy="true">Loading…</span></p>`;
+  if (loaded.status === "failed") return html`${heading}<${Missing} error=${loaded.error} onRetry=${loaded.retry} />`;
+  return html`<${Page} page=${loaded.value} version=${version} />`;
+}
+
+/** Why there is nothing to show. */
+function Missing({ error, onRetry }) {
+  const words = {
+    missing: "There is no page of this model yet. One appears once a version was trained, or a monitoring pass ran.",
+    broken: "What is stored of this model cannot be read by this page. Publish it again.",
+  };
+  return html`
+    <div class="failure" role="alert">
+      <p><strong>Nothing to show.</strong></p>
+      <p>${words[error?.kind] ?? "The page's data cannot be reached. Check the connection and try again."}</p>
+      <button type="button" class="quiet" onClick=${onRetry}>Try again</button>
+    </div>
+  `;
+}
+
+/** @param {{ page: import("./types.js").PageData, version: string }} props */
+function Page({ page, version }) {
+  const [challenger, setChallenger] = useState(() => start(page, version));
+  useEffect(() => {
+    if (page.versions.some((each) => each.version === version)) setChallenger(version);
+  }, [version]);
+  return html`
+    <hgroup>
+      <h1>${titleOf(page.model)}</h1>
+      <p>${page.target ? `Predicts ${page.target}. ` : ""}How it was on <${When} iso=${page.at} />.</p>
+    </hgroup>
+    <${Now} page=${page} />
+    ${
+      page.left_out.length > 0 &&
+      html`<div class="changed" role="note">
+        <p>${figure(page.left_out.length)} ${page.left_out.length === 1 ? "thing" : "things"} could not be read:</p>
+        <ul>${page.left_out.map((each, index) => html`<li key=${index}>${each}</li>`)}</ul>
+      </div>`
+    }
+    <${Performance} page=${page} />
+    <${Drift} page=${page} />
+    <${Traffic} page=${page} />
+    <${DataQuality} page=${page} />
+    <${Timeline} page=${page} onCompare=${setChallenger} />
+    <${Duel} page=${page} chosen=${challenger} onChoose=${setChallenger} />
+    <${Reports} page=${page} />
+  `;
+}
+
+/** The version compared at first: the one in the address, else the newest that is not champion. */
+function start(/** @type {import("./types.js").PageData} */ page, /** @type {string} */ asked) {
+  const named = page.versions.find((each) => each.version === asked);
+  return (named ?? page.versions.find((each) => each.status !== "champion") ?? page.versions[0])?.version ?? "";
+}

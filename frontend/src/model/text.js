@@ -1,0 +1,80 @@
+/**
+ * How the page puts figures, times and states. Pure.
+ */
+import { figure, metricName, percent } from "../words.js";
+
+/** @typedef {import("./types.js").Version} Version */
+
+const STATUS = {
+  champion: "champion",
+  former: "former champion",
+  rolled_back: "rolled back",
+  rejected: "rejected",
+  waiting: "waits for a person",
+  registered: "registered",
+};
+
+const KINDS = { promoted: "Promoted", rolled_back: "Rolled back", rejected: "Rejected", waiting: "Waits for a person" };
+
+const STATISTICS = { kolmogorov_smirnov: "Kolmogorov-Smirnov", total_variation: "total variation" };
+
+/** @param {string} status */
+export const statusWord = (status) => STATUS[status] ?? status;
+
+/** @param {string} kind */
+export const eventWord = (kind) => KINDS[kind] ?? kind;
+
+/** @param {string} statistic */
+export const statisticName = (statistic) => STATISTICS[statistic] ?? statistic;
+
+/** The first digits of a version, which tell it from all others here. @param {string} version */
+export const short = (version) => version.slice(0, 8);
+
+/** A number, or a dash where there is none. @param {number | null | undefined} value */
+export function number(value) {
+  return value === null || value === undefined ? "–" : String(figure(value));
+}
+
+/** A share as a percentage, or a dash. @param {number | null | undefined} value */
+export function share(value) {
+  return value === null || value === undefined ? "–" : percent(value);
+}
+
+/** `0.91 (0.88 to 0.94)`, or a dash. @param {import("./types.js").Metric | undefined} metric */
+export function interval(metric) {
+  if (!metric) return "–";
+  return metric.low === null || metric.high === null
+    ? number(metric.value)
+    : `${number(metric.value)} (${number(metric.low)} to ${number(metric.high)})`;
+}
+
+/** A p-value as it is written: never 0. @param {number | null} value */
+export function chance(value) {
+  if (value === null || value === undefined) return "–";
+  return value < 0.0001 ? "< 0.0001" : value.toFixed(4);
+}
+
+/** A version in a list of choices. @param {Version} each @param {(iso: string) => string} when */
+export function choice(each, when) {
+  return `${short(each.version)} · ${each.candidate} · ${when(each.at)} · ${statusWord(each.status)}`;
+}
+
+/** Which way a metric is better, in a sentence's part. @param {string} metric @param {boolean} lower */
+export function better(metric, lower) {
+  return `${metricName(metric)}; ${lower ? "lower" : "higher"} is better`;
+}
+
+/** Words with a full stop behind them, unless there are none. @param {string} words */
+export function sentence(words) {
+  return words && !/[.!?]$/.test(words) ? `${words}.` : words;
+}
+
+/** How many, with the noun. @param {number} count @param {string} one @param {string} [many] */
+export function count(count, one, many = `${one}s`) {
+  return `${figure(count)} ${count === 1 ? one : many}`;
+}
+
+/** The reader's own time zone, such as `Europe/Berlin`. */
+export function zone() {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone ?? "your own zone";
+}
