@@ -11,7 +11,7 @@ from obstore.store import MemoryStore
 
 from perennial.errors import StoreUnavailable
 from perennial.spec import ModelSpec
-from perennial.store import Store
+from perennial.store import Served, Store
 
 FEATURES: dict[str, Any] = {
     "age": {"type": "number", "min": 0, "max": 120, "integer": True},
@@ -57,10 +57,10 @@ class DyingStore(Store):
         super().__init__(raw)
         self._left, self._landed = deaths_at, landed
 
-    def put_new(self, key: str, data: bytes) -> str:
+    def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
         self._left -= 1
         if self._left >= 0:
-            return super().put_new(key, data)
+            return super().put_new(key, data, served=served)
         if self._left == -1 and self._landed:
-            super().put_new(key, data)
+            super().put_new(key, data, served=served)
         raise StoreUnavailable(f"{key}: the process died here.")

@@ -50,17 +50,25 @@ def init(
 
 def land(
     spec: Annotated[Path, typer.Argument(help="The model's model.yaml.")],
-    files: Annotated[list[Path], typer.Argument(help="Data files to land.")],
+    files: Annotated[list[Path], typer.Argument(help="Data files to land; with --labels, label files.")],
+    labels: Annotated[
+        bool, typer.Option("--labels", help="The files hold ground truth by prediction_id or by the id column.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Put data files into the model's landing folder in S3."""
+    """Put data files into the model's landing folder in S3; with --labels, what turned out true of predictions."""
+    from perennial.datasets.labels import LandedLabels, land_labels
+    from perennial.datasets.landing import LandedFile
     from perennial.datasets.landing import land as land_file
 
     model = load_spec(spec)
     store = open_store(Settings.load())
-    landed = [land_file(store, model, file) for file in files]
+    landed: list[LandedFile | LandedLabels] = [
+        land_labels(store, model, file) if labels else land_file(store, model, file) for file in files
+    ]
     if as_json:
         show_json([one.model_dump(mode="json") for one in landed])
         return
     for one in landed:
-        typer.echo(f"{'landed' if one.new else 'already landed'}: {one.key}")
+        told = f" ({one.labels:,} labels, {one.repeated:,} repeated)" if isinstance(one, LandedLabels) else ""
+        typer.echo(f"{'landed' if one.new else 'already landed'}: {one.key}{told}")

@@ -30,6 +30,7 @@ class Source(_Frozen):
     ``duplicates`` counts accepted rows equal to an earlier one of the same file; ``held_back`` those kept
     out of training because they are copies of holdout rows. ``kind`` is how it came: ``feedback`` was given through
     the API by whoever holds a prediction's token, and is not to be trusted as what the model's owner brings is.
+    ``superseded`` counts its accepted rows that are left out, since a label file tells of the same predictions.
     """
 
     digest: str = Field(pattern=_HEX)
@@ -39,6 +40,7 @@ class Source(_Frozen):
     duplicates: int = Field(ge=0)
     held_back: int = Field(ge=0)
     kind: LandingKind = "landed"
+    superseded: int = Field(default=0, ge=0)
 
 
 class Part(_Frozen):

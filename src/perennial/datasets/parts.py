@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,20 +15,26 @@ from perennial.errors import IntegrityError, NotFoundError
 from perennial.store import Store
 
 
-def part_bytes(table: pa.Table) -> bytes:
-    """Parquet under fixed settings: zstd gives equal bytes on every processor, which Snappy does not promise."""
+def part_bytes(table: pa.Table, said: Mapping[bytes, bytes] | None = None) -> bytes:
+    """Parquet under fixed settings: zstd gives equal bytes on every processor, which Snappy does not promise.
+
+    ``said`` is kept with the file as its metadata.
+    """
+    plain = table.replace_schema_metadata(None).combine_chunks()
     sink = io.BytesIO()
-    pq.write_table(
-        table.replace_schema_metadata(None).combine_chunks(),
+    with pq.ParquetWriter(
         sink,
+        plain.schema,
         version="2.6",
         compression="zstd",
         compression_level=3,
         use_dictionary=True,
-        row_group_size=1 << 20,
         data_page_version="1.0",
         store_schema=False,
-    )
+    ) as writer:
+        writer.write_table(plain, row_group_size=1 << 20)
+        if said:
+            writer.add_key_value_metadata(dict(said))
     return sink.getvalue()
 
 

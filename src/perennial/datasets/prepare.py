@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from perennial import keys
 from perennial.datasets.arrow import arrow_schema
+from perennial.datasets.collected import prediction_column
 from perennial.datasets.landing import LandedFile
 from perennial.datasets.manifest import schema_digest
 from perennial.datasets.reading import Header, RawFile, read_file
@@ -24,7 +25,10 @@ from perennial.store import Store
 
 @dataclass(frozen=True)
 class Prepared:
-    """The accepted rows of one source (``digest``), with row numbers and keys; ``refused`` counts the others."""
+    """The accepted rows of one source (``digest``), with row numbers and keys; ``refused`` counts the others.
+
+    ``predictions`` holds the id of each row's prediction where it was collected from one, else nothing.
+    """
 
     name: str
     digest: str
@@ -33,6 +37,7 @@ class Prepared:
     rows: NDArray[np.int64]
     keys: RowKeys
     refused: int
+    predictions: tuple[str, ...] = ()
 
 
 def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
@@ -72,7 +77,16 @@ def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
         rows=checked.rows,
         keys=row_keys(checked.table, spec),
         refused=len(checked.refused),
+        predictions=() if kind == "landed" else _predictions(raw, checked.rows),
     )
+
+
+def _predictions(raw: RawFile, rows: NDArray[np.int64]) -> tuple[str, ...]:
+    column = prediction_column(raw.header.names)
+    if column is None:
+        return ()
+    places = np.searchsorted(raw.rows, rows)
+    return tuple(raw.columns[column].take(pa.array(places)).to_pylist())
 
 
 def _with_columns(raw: RawFile, spec: ModelSpec) -> RawFile:

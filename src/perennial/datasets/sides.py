@@ -13,7 +13,9 @@ from perennial.datasets.prepare import Prepared
 from perennial.datasets.rowindex import RowIndex
 from perennial.datasets.rowkeys import KnownRows, RowKeys
 from perennial.datasets.split import draw_by_rank, draw_by_time
+from perennial.datasets.told import Told
 from perennial.datasets.window import Learnt, Masks, draw_window, labels_of, over_all, settle_window, times_of
+from perennial.errors import DataError
 from perennial.spec import ModelSpec
 
 
@@ -49,8 +51,15 @@ class Divided:
     window: RowIndex | None
 
 
-def draw_holdout(split: Split, spec: ModelSpec, sources: Sequence[Prepared]) -> RowIndex:
-    """A first holdout over all rows at hand."""
+def draw_holdout(split: Split, spec: ModelSpec, prepared: Sequence[Prepared]) -> RowIndex:
+    """A first holdout over all that its owner landed; what was collected from predictions is in none.
+
+    Raises:
+        DataError: he landed nothing, or all of it is of one time.
+    """
+    sources = [one for one in prepared if one.kind == "landed"]
+    if not sources:
+        raise DataError("No row is left for the holdout: none was landed.", remedy="Bring data with `perennial land`.")
     table = pa.concat_tables([one.table for one in sources])
     if split.kind == "chronological":
         mask = draw_by_time(split, times_of(spec, table))
@@ -68,6 +77,7 @@ def divide(
     holdout: RowIndex,
     parent: DatasetManifest | None,
     parent_window: RowIndex | None,
+    told: Told,
 ) -> Divided:
     """Each source's rows: those of the index to the holdout, copies of any of these nowhere, the rest divided.
 
@@ -78,18 +88,19 @@ def divide(
     frozen = KnownRows.of(one.keys for one in inherited if one.part.split == "holdout")
     for one, mask in zip(prepared, held, strict=True):
         frozen.add(one.keys, mask)
-    copies = [frozen.holds(one.keys) & ~mask for one, mask in zip(prepared, held, strict=True)]
-    free = [~mask & ~copy for mask, copy in zip(held, copies, strict=True)]
-    window = _window(spec, prepared, inherited, free, parent, parent_window)
+    gone = [told.superseded(one) for one in prepared]
+    copies = [frozen.holds(one.keys) & ~mask & ~out for one, mask, out in zip(prepared, held, gone, strict=True)]
+    free = [~mask & ~copy & ~out for mask, copy, out in zip(held, copies, gone, strict=True)]
+    window = _window(spec, prepared, inherited, free, parent, parent_window, told)
     sides = []
-    for one, inside, copy, rest, newest in zip(prepared, held, copies, free, window, strict=True):
+    for one, inside, copy, out, rest, newest in zip(prepared, held, copies, gone, free, window, strict=True):
         tables: dict[SplitName, pa.Table] = {
             "holdout": one.table.filter(pa.array(inside)),
             "train": one.table.filter(pa.array(rest & ~newest)),
             "window": one.table.filter(pa.array(newest)),
         }
-        content = [one.keys.content[place] for place in np.flatnonzero(~copy)]
-        sides.append(Sides(_source(one, held_back=int(copy.sum())), tables, content))
+        content = [one.keys.content[place] for place in np.flatnonzero(inside | rest)]
+        sides.append(Sides(_source(one, int(copy.sum()), int(out.sum())), tables, content))
     return Divided(tuple(sides), _index(prepared, window) if any(mask.any() for mask in window) else None)
 
 
@@ -100,6 +111,7 @@ def _window(
     free: Masks,
     parent: DatasetManifest | None,
     parent_window: RowIndex | None,
+    told: Told,
 ) -> Masks:
     nothing = [np.zeros_like(mask) for mask in free]
     if parent is None:
@@ -112,10 +124,11 @@ def _window(
             return nothing
         same = [parent_window.mask(one.digest, one.rows) for one in prepared]
         return settle_window(spec, prepared, free, same, learnt)
-    return draw_window(spec, parent.split, prepared, free, learnt, earlier)
+    fresh = [mask & (one.digest not in earlier) & ~told.learnt(one) for one, mask in zip(prepared, free, strict=True)]
+    return draw_window(spec, parent.split, prepared, free, fresh, learnt)
 
 
-def _source(one: Prepared, held_back: int) -> Source:
+def _source(one: Prepared, held_back: int, superseded: int) -> Source:
     accepted = len(one.rows)
     return Source(
         digest=one.digest,
@@ -125,6 +138,7 @@ def _source(one: Prepared, held_back: int) -> Source:
         duplicates=accepted - len(set(one.keys.content)),
         held_back=held_back,
         kind=one.kind,
+        superseded=superseded,
     )
 
 

@@ -23,6 +23,7 @@ from perennial.datasets.prepare import Prepared, prepare
 from perennial.datasets.rowindex import read_index
 from perennial.datasets.rowkeys import row_keys
 from perennial.datasets.sides import Divided, Inherited, divide, draw_holdout
+from perennial.datasets.told import read_told
 from perennial.errors import DataError
 from perennial.spec import ModelSpec
 from perennial.store import Store
@@ -47,6 +48,8 @@ def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) ->
     """
     tell = progress or (lambda line: None)
     landed = {one.digest: one for one in _by_trust(list_landed(store, spec), spec)}
+    if not spec.retrain.feedback:
+        landed = {digest: one for digest, one in landed.items() if not _is_feedback(one, spec)}
     if not landed:
         raise DataError(
             f"Nothing has landed under {keys.landing(spec.name)}.", remedy="Bring data with `perennial land`."
@@ -64,20 +67,26 @@ def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) ->
 
 def _by_trust(files: tuple[LandedFile, ...], spec: ModelSpec) -> list[LandedFile]:
     """The files by key from the last to the first, feedback before all: of equal ones the last counts."""
-    return sorted(files, key=lambda one: (keys.landing_kind(spec.name, one.key) == "feedback", one.key), reverse=True)
+    return sorted(files, key=lambda one: (_is_feedback(one, spec), one.key), reverse=True)
+
+
+def _is_feedback(one: LandedFile, spec: ModelSpec) -> bool:
+    return keys.landing_kind(spec.name, one.key) == "feedback"
 
 
 def _build(
     store: Store, spec: ModelSpec, landed: dict[str, LandedFile], parent: DatasetManifest | None, tell: Progress
 ) -> DatasetManifest:
     taken = parent if parent is not None and parent.schema_digest == schema_digest(spec) else None
-    inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ())]
-    old = {source.digest for source in taken.sources} if taken else set()
+    told = read_told(store, spec, landed, parent)
+    sources = [source for source in (taken.sources if taken else ()) if source.digest not in told.stale]
+    old = {source.digest for source in sources}
+    inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ()) if part.source in old]
     prepared = [_prepare(store, spec, landed[digest], tell) for digest in sorted(set(landed) - old)]
     split = Split.of(spec)
     holdout = read_index(store, spec.name, parent.holdout) if parent else draw_holdout(split, spec, prepared)
     before = read_index(store, spec.name, parent.window.index) if parent and parent.window else None
-    divided = divide(spec, prepared, inherited, holdout, parent, before)
+    divided = divide(spec, prepared, inherited, holdout, parent, before, told)
     classes = _checked(spec, inherited, divided)
     return DatasetManifest(
         model=spec.name,
@@ -86,9 +95,7 @@ def _build(
         split=split,
         holdout=put_blob(store, spec.name, holdout.to_bytes()),
         classes=classes,
-        sources=tuple(
-            sorted([*(taken.sources if taken else ()), *(s.source for s in divided.sides)], key=lambda s: s.digest)
-        ),
+        sources=tuple(sorted([*sources, *(one.source for one in divided.sides)], key=lambda source: source.digest)),
         parts=_put_parts(store, spec, inherited, divided),
         duplicates=_duplicates(inherited, divided),
         window=_put_window(store, spec, divided),

@@ -37,7 +37,7 @@ class Learnt:
 
 
 def draw_window(
-    spec: ModelSpec, split: Split, sources: Sequence[Prepared], free: Masks, learnt: Learnt, earlier: frozenset[str]
+    spec: ModelSpec, split: Split, sources: Sequence[Prepared], free: Masks, fresh: Masks, learnt: Learnt
 ) -> Masks:
     """The window of what is new; masks without a row where there is none.
 
@@ -47,14 +47,13 @@ def draw_window(
 
     Args:
         free: of each source, the rows that are neither in the holdout nor copies of it.
-        earlier: digests of the sources that are not new: the parent has them.
+        fresh: those of them that are new: the parent has them in no form.
     """
     pools: tuple[tuple[LandingKind, ...], ...] = (("feedback", "labels"),)
     if spec.time is not None:
         pools = (("landed", "labels"), ("feedback",))
     for kinds in pools:
-        asked = [one.kind in kinds and one.digest not in earlier for one in sources]
-        pool = [mask & wanted for mask, wanted in zip(free, asked, strict=True)]
+        pool = [mask & (one.kind in kinds) for one, mask in zip(sources, fresh, strict=True)]
         if _rows(pool) < FEWEST_ROWS:
             continue
         found = settle_window(spec, sources, free, _share(spec, split, sources, pool), learnt)
