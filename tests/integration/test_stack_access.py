@@ -6,17 +6,22 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 import pytest
 from botocore.exceptions import ClientError
 
+from perennial import keys
 from perennial.deploy.aws import Aws
 from perennial.deploy.up import LocalStack
 from perennial.store import Store
 
 COMMITTED, LANDED = "guarded/registry/versions/1/manifest.json", "guarded/landing/data.csv"
+COLLECTED = keys.collected("guarded", "feedback", 1)
+LABEL = keys.label("guarded", "2026-11-21", "id")
+BATCH = keys.prediction_batch("guarded", "2026-11-21", "080000000", "090000000", "0" * 64)
 
 PROBE = """
 import boto3
@@ -36,29 +41,42 @@ Probe = Callable[..., str]
 @pytest.fixture(scope="module")
 def under_the_api_s_role(stack: LocalStack) -> Iterator[Probe]:
     """Makes S3 calls from a function that runs under the API function's own role."""
+    with _probing(stack, stack.function, "probe-api") as probe:
+        yield probe
+
+
+@pytest.fixture(scope="module")
+def under_the_capture_s_role(stack: LocalStack) -> Iterator[Probe]:
+    """The same under the capture's."""
+    with _probing(stack, stack.capture, "probe-capture") as probe:
+        yield probe
+
+
+@contextmanager
+def _probing(stack: LocalStack, function: str, name: str) -> Iterator[Probe]:
     functions = stack.aws().client("lambda")
-    role = functions.get_function_configuration(FunctionName=stack.function)["Role"]
+    role = functions.get_function_configuration(FunctionName=function)["Role"]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("probe.py", PROBE)
     functions.create_function(
-        FunctionName="probe",
+        FunctionName=name,
         Role=role,
         Runtime="python3.13",
         Handler="probe.handler",
         Code={"ZipFile": archive.getvalue()},
     )
     s3 = stack.aws().client("s3")
-    for key in (COMMITTED, LANDED):
+    for key in (COMMITTED, LANDED, COLLECTED):
         s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
 
     def probe(call: str, **arguments: Any) -> str:
         payload = json.dumps({"call": call, "arguments": {"Bucket": stack.bucket} | arguments})
-        answer: str = json.load(functions.invoke(FunctionName="probe", Payload=payload)["Payload"])
+        answer: str = json.load(functions.invoke(FunctionName=name, Payload=payload)["Payload"])
         return answer
 
     yield probe
-    functions.delete_function(FunctionName="probe")
+    functions.delete_function(FunctionName=name)
 
 
 def test_the_api_reads_the_registry(under_the_api_s_role: Probe) -> None:
@@ -84,6 +102,14 @@ def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> No
         ("list_objects_v2", {"Prefix": "guarded/", "Delimiter": "/"}),
         ("put_object", {"Key": COMMITTED, "Body": "changed"}),
         ("put_object", {"Key": LANDED, "Body": "changed"}),
+        ("put_object", {"Key": COLLECTED, "Body": "changed"}),
+        ("put_object", {"Key": BATCH, "Body": "changed"}),
+        ("put_object", {"Key": "_perennial/other", "Body": "changed"}),
+        ("get_object", {"Key": COLLECTED}),
+        ("get_object", {"Key": BATCH}),
+        ("list_objects_v2", {"Prefix": keys.feedback("guarded")}),
+        ("delete_object", {"Key": LABEL}),
+        ("delete_object", {"Key": keys.FEEDBACK_KEY}),
         ("delete_object", {"Key": COMMITTED}),
         ("delete_object", {"Key": LANDED}),
         ("put_bucket_policy", {"Policy": "{}"}),
@@ -95,6 +121,37 @@ def test_the_api_can_do_nothing_else(under_the_api_s_role: Probe, call: str, arg
     assert under_the_api_s_role(call, **arguments) == "AccessDenied"
 
 
+def test_the_api_keeps_labels_and_its_key(under_the_api_s_role: Probe) -> None:
+    for key in (LABEL, keys.contradiction("guarded", "2026-11-21", "id")):
+        assert under_the_api_s_role("put_object", Key=key, Body="label") == "allowed"
+        assert under_the_api_s_role("get_object", Key=key) == "allowed"
+    assert under_the_api_s_role("get_object", Key=keys.label("guarded", "2026-11-21", "none")) == "NoSuchKey"
+    assert under_the_api_s_role("get_object", Key=keys.FEEDBACK_KEY) in ("allowed", "NoSuchKey")
+
+
+def test_the_capture_keeps_predictions(under_the_capture_s_role: Probe) -> None:
+    assert under_the_capture_s_role("put_object", Key=BATCH, Body="lines") == "allowed"
+    assert under_the_capture_s_role("get_object", Key=BATCH) == "allowed"
+    assert under_the_capture_s_role("get_object", Key=BATCH.replace("0000", "1111")) == "NoSuchKey"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("get_object", {"Key": COMMITTED}),
+        ("get_object", {"Key": LABEL}),
+        ("get_object", {"Key": keys.FEEDBACK_KEY}),
+        ("put_object", {"Key": LABEL, "Body": "changed"}),
+        ("put_object", {"Key": COMMITTED, "Body": "changed"}),
+        ("put_object", {"Key": LANDED, "Body": "changed"}),
+        ("delete_object", {"Key": BATCH}),
+        ("list_objects_v2", {"Prefix": "guarded/landing/"}),
+    ],
+)
+def test_the_capture_can_do_nothing_else(under_the_capture_s_role: Probe, call: str, arguments: dict[str, str]) -> None:
+    assert under_the_capture_s_role(call, **arguments) == "AccessDenied"
+
+
 def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, under_the_api_s_role: Probe) -> None:
     iam = stack.aws().client("iam")
     iam.create_user(UserName="admin")
@@ -102,10 +159,12 @@ def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, 
     iam.put_user_policy(UserName="admin", PolicyName="everything", PolicyDocument=json.dumps(everything))
     key = iam.create_access_key(UserName="admin")["AccessKey"]
     s3 = Aws(stack.endpoint_url, stack.region, key["AccessKeyId"], key["SecretAccessKey"]).client("s3")
-    s3.put_object(Bucket=stack.bucket, Key="guarded/monitor/note", Body=b"")
-    s3.delete_object(Bucket=stack.bucket, Key="guarded/monitor/note")
-    with pytest.raises(ClientError, match="AccessDenied"):
-        s3.delete_object(Bucket=stack.bucket, Key=COMMITTED)
+    report = keys.monitor_file("guarded", "run", "drift.html")
+    s3.put_object(Bucket=stack.bucket, Key=report, Body=b"")
+    s3.delete_object(Bucket=stack.bucket, Key=report)
+    for key in (COMMITTED, LANDED, COLLECTED, LABEL, BATCH, keys.FEEDBACK_KEY, keys.label_file("guarded", "0")):
+        with pytest.raises(ClientError, match="AccessDenied"):
+            s3.delete_object(Bucket=stack.bucket, Key=key)
 
 
 def test_strangers_read_the_form_and_nothing_else(stack: LocalStack, store: Store) -> None:

@@ -103,16 +103,14 @@ def test_a_burst_starts_more_workers_and_loses_nothing(api: httpx.Client, store:
     assert len({answer.json()["prediction_id"] for answer in answers}) == 24
 
 
-def test_a_request_leaves_one_structured_log_line_in_the_function_s_group(
+def test_a_request_leaves_its_line_after_its_prediction_s_in_the_function_s_group(
     api: httpx.Client, stack: LocalStack, store: Store
 ) -> None:
     models.promote(store, models.build(models.make_spec("logged")))
     request = api.post("/models/logged/predict", json=models.IRIS_RECORD).headers["x-request-id"]
     logs = stack.aws().client("logs")
     events = logs.filter_log_events(logGroupName="/perennial/local/api")["events"]
-    (line,) = [
-        json.loads(event["message"])
-        for event in events
-        if event["message"].startswith("{") and request in event["message"]
-    ]
+    found = [event["message"] for event in events if event["message"].startswith("{") and request in event["message"]]
+    prediction, line = map(json.loads, found)
+    assert (prediction["kind"], prediction["request_id"]) == ("perennial.prediction", request)
     assert (line["model"], line["status"]) == ("logged", 200)

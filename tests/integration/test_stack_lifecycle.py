@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from perennial.deploy import session
 from perennial.deploy.ministack import MiniStack, answers
 from perennial.deploy.package import ROOT, build_api_package
 from perennial.deploy.stack import deploy
-from perennial.deploy.up import BUILD, TEMPLATE, embedded
+from perennial.deploy.up import BUILD, TEMPLATE, LocalStack, embedded
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE, Settings
 
@@ -192,8 +193,8 @@ def test_down_leaves_a_process_alone_that_is_not_ours(tmp_path: Path) -> None:
     """After a reboot, the recorded process id and port may belong to someone else."""
     bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
     try:
-        stack = dict.fromkeys(("region", "access_key", "secret_key", "bucket", "site_bucket", "function"), "x")
-        stack |= {"aws_endpoint_url": "http://127.0.0.1:9", "api_url": "x", "site_url": "x"}
+        stack = dict.fromkeys((field.name for field in fields(LocalStack) if field.name != "endpoint_url"), "x")
+        stack |= {"aws_endpoint_url": "http://127.0.0.1:9"}
         (tmp_path / ".local").mkdir()
         (tmp_path / STACK_FILE).write_text(json.dumps(stack | {"pid": bystander.pid, "token": "stale"}))
         said: list[str] = []

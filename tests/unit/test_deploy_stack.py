@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from perennial.deploy import session, stack
 from perennial.deploy.aws import Aws
 from perennial.deploy.ministack import MiniStack
 from perennial.deploy.package import ROOT, Package
+from perennial.deploy.up import LocalStack
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE
 
@@ -90,15 +92,24 @@ def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
 def test_a_damaged_record_says_what_to_do(tmp_path: Path) -> None:
     path = tmp_path / STACK_FILE
     path.parent.mkdir()
-    whole = dict.fromkeys(("region", "access_key", "secret_key", "bucket", "site_bucket", "function"), "x")
-    whole |= dict.fromkeys(("aws_endpoint_url", "api_url", "site_url", "token"), "x")
+    whole = dict.fromkeys((field.name for field in fields(LocalStack) if field.name != "endpoint_url"), "x")
+    whole |= {"aws_endpoint_url": "x", "token": "x"}
     damaged = [{"bucket": "b"}, whole, whole | {"pid": "12"}, whole | {"pid": 0}, whole | {"pid": 12, "bucket": None}]
     for text in ("{", "[]", "7", *map(json.dumps, damaged)):
         path.write_text(text)
         with pytest.raises(DeployError, match=r"stack\.json: damaged\. Run `make down`"):
             session.read(tmp_path)
+    path.write_text(json.dumps(whole | {"pid": 12}))
+    found = session.read(tmp_path)
+    assert found is not None and found.stack.landing_queue == "x"
     path.unlink()
     assert session.read(tmp_path) is None
+
+
+def test_a_stack_of_an_earlier_release_says_what_to_do() -> None:
+    outputs = {name: value for name, value in OUTPUTS.items() if name != "TopicArn"}
+    with pytest.raises(DeployError, match=r"no output TopicArn.*deploy it again"):
+        stack._deployed(None, outputs)
 
 
 def run_deploy(home: Path, *arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
