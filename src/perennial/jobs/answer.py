@@ -22,8 +22,8 @@ from perennial.jobs.approval import (
     the_one_pending,
 )
 from perennial.jobs.cycle import promote_and_smoke
-from perennial.jobs.judge import conclude
 from perennial.jobs.results import ApprovalAnswer, OutcomeResult, StepResult
+from perennial.jobs.steps import conclude
 from perennial.jobs.workspace import Progress, Workspace
 from perennial.registry.registry import Registry
 from perennial.settings import Settings

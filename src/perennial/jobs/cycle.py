@@ -25,6 +25,7 @@ def run_cycle(w: Workspace) -> OutcomeResult:
 
 
 def _run(w: Workspace) -> OutcomeResult:
+    steps.collect(w)
     found = steps.snapshot(w)
     _tell_snapshot(w, found)
     if found.work is None:
@@ -42,6 +43,9 @@ def _run(w: Workspace) -> OutcomeResult:
         w.progress(f"gate: {reason}")
     if decision.promote:
         promote_and_smoke(w)
+    elif decision.approval:
+        request = steps.ask(w)
+        w.progress(f"waiting for a person until {request.until:%Y-%m-%d %H:%M} UTC: `perennial approve {w.spec.name}`")
     return steps.conclude(w)
 
 

@@ -10,22 +10,39 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from perennial.errors import SettingsError
-from perennial.jobs import lock
+from perennial.jobs import aftermath, judge, lock
 from perennial.jobs.airflow_rest import TaskPlace
-from perennial.jobs.approval import answer_approval, request_approval
-from perennial.jobs.judge import conclude, gate, promote, rollback, smoke, unchanged
+from perennial.jobs.approval import ApprovalRequest, answer_approval, request_approval
+from perennial.jobs.judge import gate, promote, rollback, smoke, unchanged
 from perennial.jobs.learn import register, select, snapshot, train
-from perennial.jobs.results import ReleaseResult, StepResult
+from perennial.jobs.results import OutcomeResult, ReleaseResult, StepResult
 from perennial.jobs.workspace import Workspace
 
 __all__ = [
-    "STEPS", "acquire", "conclude", "gate", "perform", "promote", "register", "release", "rollback", "select", "smoke",
-    "snapshot", "train", "unchanged",
+    "STEPS", "acquire", "ask", "collect", "conclude", "gate", "perform", "promote", "register", "release", "rollback",
+    "select", "smoke", "snapshot", "train", "unchanged",
 ]  # fmt: skip
 
 Step = Callable[[Workspace], StepResult]
 
+
+def collect(w: Workspace) -> StepResult:
+    """Land the predictions whose truth has become known."""
+    from perennial.jobs import collect as collecting
+
+    return collecting.collect(w)
+
+
+def conclude(w: Workspace) -> OutcomeResult:
+    """Note how the run ended, give its turn up, tell people, and bring the model's page up to date."""
+    outcome = judge.conclude(w)
+    lock.release(w.store, w.spec.name, w.run, w.now())
+    aftermath.after_outcome(w, outcome)
+    return outcome
+
+
 LEARNING: Mapping[str, Step] = {
+    "collect": collect,
     "snapshot": snapshot,
     "select": select,
     "register": register,
@@ -50,11 +67,6 @@ def release(w: Workspace) -> ReleaseResult:
     return ReleaseResult(run=w.run)
 
 
-OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release}
-
-STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
-
-
 @dataclass(frozen=True)
 class Arguments:
     """What some steps take besides their workspace.
@@ -72,9 +84,18 @@ class Arguments:
 NOTHING = Arguments()
 
 
-def ask(w: Workspace, given: Arguments) -> StepResult:
-    """Ask a person whether the version may serve."""
-    return request_approval(w, TaskPlace.parse(given.asked_by) if given.asked_by else None)
+def ask(w: Workspace, given: Arguments = NOTHING) -> ApprovalRequest:
+    """Ask a person whether the version may serve; the run gives its turn up while it waits."""
+    request = request_approval(w, TaskPlace.parse(given.asked_by) if given.asked_by else None)
+    lock.release(w.store, w.spec.name, w.run, w.now())
+    aftermath.after_request(w, request)
+    return request
+
+
+def report_failure(w: Workspace) -> StepResult:
+    """Tell people why a task of this run failed: the run's ``because``."""
+    aftermath.after_failure(w, w.because)
+    return ReleaseResult(run=w.run)
 
 
 def answer(w: Workspace, given: Arguments) -> StepResult:
@@ -103,6 +124,9 @@ def _named(given: Arguments) -> str:
         raise SettingsError("A pull needs a source.", remedy="Give --source NAME.")
     return given.source
 
+
+OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release, "report-failure": report_failure}
+STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
 
 TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
     "request-approval": ask,
