@@ -65,6 +65,11 @@ def landing_kind(m: str, key: str) -> LandingKind:
     return "landed"
 
 
+def landed_by_hand(m: str, key: str) -> bool:
+    """Whether its owner put a file into landing, and so can mend it: it was neither collected nor pulled."""
+    return landing_kind(m, key) == "landed" and not key.startswith(landing(m, "sql/"))
+
+
 def pulled(m: str, source: str, number: int) -> str:
     """The ``number``-th file that a SQL source brought."""
     return landing(m, f"sql/{source}/{number:08d}.parquet")

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from perennial import keys
+from perennial.datasets.snapshot import snapshot
 from perennial.errors import DataError, IntegrityError, NotFoundError, SettingsError, StoreUnavailable
 from perennial.jobs.pull import PullLand, PullQuery, pull_land, pull_query, statement
 from perennial.jobs.workspace import Workspace
@@ -86,30 +87,33 @@ def with_source(w: Workspace, **changes: object) -> Workspace:
 
 
 def test_the_first_query_takes_all_rows(world: Workspace) -> None:
+    condition = '"changed" >= %(since)s OR "changed" IS NULL OR %(since)s IS NULL'
     assert pull_query(world, "orders") == PullQuery(
         source="orders",
-        sql='SELECT * FROM "orders" AS pulled',
-        parameters=None,
+        sql=f'SELECT * FROM "orders" AS pulled WHERE {condition}',
+        parameters={"since": None},
         bucket="data",
         key="_perennial/staging/shop/orders/first.parquet",
     )
 
 
 def test_the_next_query_begins_behind_the_newest_row(world: Workspace) -> None:
+    first = pull_query(world, "orders")
     pull(world, "one", [row(1, 0), row(2, 30)])
     asked = pull_query(world, "orders")
-    assert asked.sql == ('SELECT * FROM "orders" AS pulled WHERE "changed" >= %(since)s OR "changed" IS NULL')
     assert asked.parameters == {"since": "2026-11-21T11:30:00.000000+00:00"}
+    assert asked.sql == first.sql
 
 
 def test_names_are_quoted_and_a_query_is_wrapped() -> None:
-    def of(**said: str) -> SqlSource:
-        return SqlSource.model_validate({"connection": "db", "watermark": "time", **said})
+    def of(**said: str) -> str:
+        return statement(SqlSource.model_validate({"connection": "db", "watermark": "time", **said}))
 
-    assert statement(of(table="public.Order"), False) == 'SELECT * FROM "public"."Order" AS pulled'
-    query = "SELECT * FROM t WHERE name LIKE 'a%' -- all of them\n;  "
-    assert statement(of(query=query), False).startswith("SELECT * FROM (\nSELECT * FROM t WHERE name LIKE 'a%' --")
-    assert "LIKE 'a%%' -- all of them\n\n) AS pulled WHERE" in statement(of(query=query), True)
+    assert of(table="public.Order").startswith('SELECT * FROM "public"."Order" AS pulled WHERE "time" >=')
+    asked = of(query="SELECT * FROM t WHERE name LIKE 'a%' -- all of them\n;  ")
+    assert asked.startswith(
+        "SELECT * FROM (\nSELECT * FROM t WHERE name LIKE 'a%%' -- all of them\n\n) AS pulled WHERE"
+    )
 
 
 def test_rows_seen_before_are_left_out_and_late_ones_come_once(world: Workspace) -> None:
@@ -168,7 +172,7 @@ def test_an_empty_answer_lands_nothing(world: Workspace) -> None:
     empty = pa.table({name: pa.array([], pa.null()) for name in row(1, 0)})
     found = pull(world, "one", empty)
     assert (found.rows, found.key, found.newest) == (0, None, None)
-    assert pull_query(world, "orders").parameters is None
+    assert pull_query(world, "orders").parameters == {"since": None}
 
 
 def test_only_files_that_reach_into_the_answer_are_read(world: Workspace) -> None:
@@ -249,6 +253,13 @@ def test_an_unknown_source_and_a_query_that_did_not_run(world: Workspace) -> Non
         pull_land(world, "orders")
     with pytest.raises(SettingsError, match="No bucket"):
         pull_query(replace(world, settings=None), "orders")
+
+
+def test_a_pulled_row_that_is_refused_stops_no_training(world: Workspace) -> None:
+    """Nobody can take a pulled file away: one with nothing but bad rows must not stand in the way for ever."""
+    pull(world, "one", [row(number, number) for number in range(40)])
+    pull(world, "two", [row(50, 50, amount=float("nan"))])
+    assert snapshot(world.store, world.spec, lambda text: None).manifest.refused == 1
 
 
 class Dying(Store):

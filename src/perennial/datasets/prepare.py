@@ -43,8 +43,8 @@ class Prepared:
 def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
     """Read and validate one landing file, and write its refused rows to quarantine.
 
-    What was collected from predictions cannot be mended by anyone: where the spec has changed since, a column that
-    it lacks is taken for missing, and all of its rows may be refused.
+    What was collected from predictions or pulled from a database cannot be mended by anyone: where the spec has changed
+    since, a column that it lacks is taken for missing, and all of its rows may be refused.
 
     Raises:
         DataError: the file cannot be used, or every row of one that its owner landed is refused.
@@ -53,17 +53,17 @@ def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
     data = store.get(landed.key).data
     if hashlib.sha256(data).hexdigest() != landed.digest:
         raise IntegrityError(f"{landed.key} changed while it was read.", remedy="Land changed data as a new file.")
-    kind = keys.landing_kind(spec.name, landed.key)
+    kind, by_hand = keys.landing_kind(spec.name, landed.key), keys.landed_by_hand(spec.name, landed.key)
     try:
         raw = read_file(landed.key, data)
-        checked = validate(raw if kind == "landed" else _with_columns(raw, spec), spec)
+        checked = validate(raw if by_hand else _with_columns(raw, spec), spec)
     except DataError as error:
         error.remedy = f"{error.remedy or ''} Remove {landed.key} to go on without it.".strip()
         raise
     quarantine = keys.quarantine(spec.name, landed.digest, schema_digest(spec))
     if checked.refused:
         _put_quarantine(store, quarantine, landed.key, checked)
-    if not checked.table.num_rows and kind == "landed":
+    if not checked.table.num_rows and by_hand:
         raise DataError(
             f"every one of its {len(checked.refused):,} rows is refused: {common_reasons(checked.refused)}.",
             file=landed.key,

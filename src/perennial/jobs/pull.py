@@ -26,12 +26,12 @@ ATTEMPTS = 20
 class PullQuery(StepResult):
     """What to ask the database, and where its answer goes as Parquet.
 
-    ``parameters`` are those of ``sql`` (in the style ``%(since)s``); None at the first pull, which takes all rows.
+    ``parameters`` are those of ``sql``, in the style ``%(since)s``: None at the first pull, which takes all rows.
     """
 
     source: str
     sql: str
-    parameters: dict[str, str] | None
+    parameters: dict[str, str | None]
     bucket: str
     key: str
 
@@ -68,28 +68,27 @@ def pull_query(w: Workspace, source: str) -> PullQuery:
     w.progress(f"source {source}: rows from {since} on" if since else f"source {source}: all rows, for the first time")
     return PullQuery(
         source=source,
-        sql=statement(asked, since is not None),
-        parameters={"since": since} if since else None,
+        sql=statement(asked),
+        parameters={"since": since},
         bucket=w.settings.bucket,
         key=keys.pull_staging(w.spec.name, source, w.run),
     )
 
 
-def statement(source: SqlSource, since: bool) -> str:
-    """The query of a source, with the parameter ``since`` or for all rows. Rows without a watermark come too.
+def statement(source: SqlSource) -> str:
+    """The query of a source, for the rows from the parameter ``since`` on, or all where that is NULL.
 
-    Names are those that the spec admits, quoted; no value is ever written into it.
+    Rows without a watermark come too. Names are those that the spec admits, quoted; no value is written into it.
     """
     if source.table is not None:
         rows = ".".join(f'"{part}"' for part in source.table.split("."))
     else:
         rows = f"(\n{(source.query or '').strip().rstrip(';')}\n)"
-    everything = f"SELECT * FROM {rows} AS pulled"  # noqa: S608 - the spec's own words
-    if not since:
-        return everything
+    rows = rows.replace("%", "%%")  # as a statement with parameters has its percent signs
     column = f'"{source.watermark}"'
-    # Where a statement has parameters, each of its percent signs is written twice.
-    return everything.replace("%", "%%") + f" WHERE {column} >= %(since)s OR {column} IS NULL"
+    # The comparison comes first: by it the server knows the type of the parameter, which NULL has none of.
+    condition = f"{column} >= %(since)s OR {column} IS NULL OR %(since)s IS NULL"
+    return f"SELECT * FROM {rows} AS pulled WHERE {condition}"  # noqa: S608 - the spec's own words
 
 
 def pull_land(w: Workspace, source: str) -> PullLand:
