@@ -1,4 +1,4 @@
-"""The four primitives everything rests on: get, put-new, put-if-match, list.
+"""The four primitives everything rests on: get, put-new, put-if-match, list. Reports alone may also be removed.
 
 Over ``obstore`` (Rust ``object_store``), whose in-process MemoryStore is the fake of the unit
 tests. A write whose outcome is unknown (lost answer, retried request, S3's 409) is settled by
@@ -43,6 +43,7 @@ class Raw(Protocol):
     """What is asked of an object store: obstore's own methods, and the seam where tests inject faults."""
 
     def get(self, path: str, *, options: GetOptions | None = None) -> GetResult: ...
+    def delete(self, paths: str) -> None: ...
     def head(self, path: str) -> ObjectMeta: ...
     def list(self, prefix: str | None = None) -> Iterable[Sequence[ObjectMeta]]: ...
     def list_with_delimiter(self, prefix: str | None = None) -> ListResult[Sequence[ObjectMeta]]: ...
@@ -161,6 +162,15 @@ class Store:
             raise ConflictError(f"{key} was changed by another writer.", remedy="Read it again and retry.")
 
         return self._write(key, data, {"e_tag": etag}, settle, served)
+
+    def remove(self, key: str) -> None:
+        """Remove an object; nothing happens where there is none. For reports alone: all else is kept for ever."""
+        try:
+            self._raw.delete(key)
+        except RAISED as error:
+            meaning = fault(key, error)
+            if not isinstance(meaning, NotFoundError):
+                raise meaning from error
 
     def list(self, prefix: str) -> Iterator[Entry]:
         """All objects under ``prefix`` (whole path segments), sorted by key."""

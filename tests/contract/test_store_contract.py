@@ -39,6 +39,18 @@ def test_absence_is_told_plainly(store: Store) -> None:
             read("m/none")
 
 
+def test_what_is_removed_is_gone_and_removing_it_again_changes_nothing(store: Store) -> None:
+    for key in ("m/a", "m/a/b", "m/ab"):
+        store.put_new(key, b"1")
+    store.remove("m/a")
+    store.remove("m/a")
+    store.remove("m/none")
+    assert store.find("m/a") is None
+    assert [entry.key for entry in store.list("m")] == ["m/a/b", "m/ab"]
+    store.put_new("m/a", b"2")
+    assert store.get("m/a").data == b"2"
+
+
 def test_put_new_creates_once(store: Store) -> None:
     etag = store.put_new("m/a", b"1")
     assert store.put_new("m/a", b"1") == etag

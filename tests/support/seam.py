@@ -29,6 +29,9 @@ class Seam:
     def get(self, path: str, *, options: GetOptions | None = None) -> GetResult:
         return self._do("get", path, lambda: self._raw.get(path, options=options))
 
+    def delete(self, paths: str) -> None:
+        self._do("delete", paths, lambda: self._raw.delete(paths))
+
     def head(self, path: str) -> ObjectMeta:
         return self._do("head", path, lambda: self._raw.head(path))
 

@@ -203,7 +203,8 @@ def test_truths_without_their_prediction_are_counted() -> None:
     capture(store, people(2))
     give(store, MODEL, prediction_id(START + timedelta(hours=1), 77), "no", END)
     rows = [(prediction_id(START, 78), "prediction_id", "no"), ("1", "id", "no"), ("99", "id", "no")]
-    land_label_file(store, MODEL, "a", rows)
+    rows += [("ffffffff-ffff-7fff-bfff-ffffffffffff", "prediction_id", "no"), ("?", "prediction_id", "no")]
+    land_label_file(store, MODEL, "a", rows)  # the last two are no predictions of ours
     found = labelled(store, spec, since=START, until=END)
     assert (found.rows.num_rows, found.unmatched) == (1, 3)
 

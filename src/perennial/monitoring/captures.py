@@ -93,10 +93,18 @@ def captured(
             if wanted is not None and wanted.isdisjoint(_ID.findall(line)):
                 continue
             found = parse(line)
-            if found is None or found.model != m or not is_prediction_id(found.prediction_id):
+            if found is None or found.model != m or not is_dated(found.prediction_id):
                 continue
             if only is None or found.prediction_id in only:
                 yield found
+
+
+def is_dated(identifier: str) -> bool:
+    """Whether a text is the id of a prediction, of a moment that the calendar has."""
+    try:
+        return is_prediction_id(identifier) and bool(moment_of(identifier))
+    except (ValueError, OverflowError, OSError):
+        return False
 
 
 def in_span(line: CapturedPrediction, span: Span) -> bool:

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from perennial import keys
 from perennial.errors import IntegrityError
-from perennial.monitoring.captures import Span, fetch, listed
-from perennial.serving.ids import day_of, is_prediction_id, moment_of
+from perennial.monitoring.captures import Span, fetch, is_dated, listed
+from perennial.serving.ids import day_of, moment_of
 from perennial.serving.labels import Label
 from perennial.spec import ModelSpec, label
 from perennial.store import Store
@@ -56,7 +56,7 @@ def read_truths(store: Store, spec: ModelSpec, span: Span, known: Collection[str
     for key in listed(store, span, keys.feedback(spec.name)):
         name = key.rsplit("/", 1)[-1]
         identifier = name.removesuffix(_CONTRADICTED).removesuffix(_LABEL)
-        if is_prediction_id(identifier) and identifier not in known and span.holds(moment_of(identifier)):
+        if is_dated(identifier) and identifier not in known and span.holds(moment_of(identifier)):
             (found.disputed if name.endswith(_CONTRADICTED) else found.given).add(identifier)
     for key, blob in fetch(store, _files(store, spec.name, span)):
         if blob is not None:
@@ -124,7 +124,7 @@ def _add(
             if found.by_id.get(label(key), truth) != truth:
                 found.disputed_ids.add(label(key))
             found.by_id[label(key)] = truth
-        elif is_prediction_id(key) and key not in known and span.holds(moment_of(key)):
+        elif is_dated(key) and key not in known and span.holds(moment_of(key)):
             if found.by_prediction.get(key, truth) != truth:
                 found.disputed.add(key)
             found.by_prediction[key] = truth
