@@ -259,6 +259,92 @@ def test_the_first_answer_is_the_one_that_is_kept() -> None:
     assert kept["rules"][0]["reason"] == rule(bad, "gain.roc_auc").reason
 
 
+def measured(gain: float, give: float = 0.01, **more: Any) -> Comparison:
+    """A gain with its interval."""
+    said = {"low": gain - give, "high": gain + give, "p_value": 0.5, **more}
+    return compared({"roc_auc": 0.8}, {"roc_auc": 0.8 + gain}, **said)
+
+
+BETTER, EVEN, WORSE = measured(0.05), measured(0.005), measured(-0.05)
+FED = {"trusted": False}
+
+
+@pytest.mark.parametrize(
+    ("time", "untrusted", "holdout", "window", "passed"),
+    [
+        # What can be trusted and is newest decides where time has an order, whatever the old holdout says.
+        ("day", False, WORSE, BETTER, True),
+        ("day", False, BETTER, WORSE, False),
+        ("day", False, WORSE, EVEN, True),
+        ("day", False, None, BETTER, True),
+        ("day", True, WORSE, BETTER, True),
+        ("day", True, BETTER, EVEN, False),
+        # Feedback must be significantly better: on the holdout, or on the window without being worse on the holdout.
+        (None, True, BETTER, None, True),
+        (None, True, BETTER, measured(-0.05, **FED), True),
+        (None, True, EVEN, None, False),
+        (None, True, EVEN, measured(0.05, **FED), True),
+        (None, True, EVEN, measured(0.005, **FED), False),
+        (None, True, measured(-0.005), measured(0.05, **FED), True),
+        (None, True, WORSE, measured(0.05, **FED), False),
+        (None, True, None, measured(0.05, **FED), False),
+        ("day", True, WORSE, measured(0.05, **FED), False),
+        ("day", True, EVEN, measured(0.05, **FED), True),
+        # Without feedback the holdout decides as ever, or what is new and significantly better.
+        (None, False, EVEN, None, True),
+        (None, False, measured(-0.005), None, False),
+        (None, False, measured(-0.005), BETTER, True),
+        (None, False, measured(-0.005), EVEN, False),
+        (None, False, WORSE, BETTER, False),
+        ("day", False, EVEN, None, True),
+        ("day", False, WORSE, None, False),
+    ],
+)
+def test_which_rows_decide(
+    time: str | None, untrusted: bool, holdout: Comparison | None, window: Comparison | None, passed: bool
+) -> None:
+    features = {"Age": {"type": "number"}, "Gender": {"type": "category", "values": ["F", "M"]}}
+    manifest, _ = version(spec=spec(gate={}, time=time, features=features))
+    champion = Champion(version="c", holdout=holdout, why="gone", window=window, untrusted=untrusted)
+    decision = decide(manifest, champion)
+    found = rule(decision, "gain.roc_auc")
+    assert found.passed is passed, found.reason
+    assert decision.compared == champion
+    assert ("`perennial promote" in found.reason) is not passed
+    assert ("retrain.feedback: false" in found.reason) is (untrusted and not passed)
+    assert holdout is None or window is None or "95 % interval" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("gate", "holdout", "passed", "says"),
+    [
+        ({"confidence": 0.9}, measured(0.05, bound=0.01), True, "lower bound at confidence 0.9, 0.01"),
+        ({"confidence": 0.9}, measured(0.05, bound=-0.01), False, "but at least 0 is wanted of its lower bound"),
+        ({"confidence": 0.9, "gain": 0.02}, measured(0.05, bound=0.01), False, "at least 0.02 is wanted of its lower"),
+        ({"confidence": 0.9}, measured(0.05), False, "lower bound at confidence 0.9, unknown"),
+        ({"gain": 0.06}, measured(0.05), False, "but at least 0.06 is wanted"),
+        ({}, measured(0.05, low=None), True, "(no interval)"),
+    ],
+)
+def test_confidence_asks_the_gain_of_the_lower_bound(
+    gate: dict[str, Any], holdout: Comparison, passed: bool, says: str
+) -> None:
+    found = rule(decide(candidate(gate, {"roc_auc": 0.9}), Champion(version="c", holdout=holdout)), "gain.roc_auc")
+    assert found.passed is passed and says in found.reason
+
+
+def test_feedback_without_an_interval_or_short_of_the_gain_never_passes() -> None:
+    for gate, holdout in (({}, measured(0.05, low=None)), ({"gain": 0.06}, BETTER), ({"gain": -1.0}, EVEN)):
+        champion = Champion(version="c", holdout=holdout, untrusted=True)
+        assert not decide(candidate(gate, {"roc_auc": 0.9}), champion).passed
+
+
+def test_a_missing_window_says_why() -> None:
+    champion = Champion(version="c", holdout=WORSE, window_why="roc_auc is undefined on the 30 rows")
+    reason = rule(decide(candidate({}, {"roc_auc": 0.9}), champion), "gain.roc_auc").reason
+    assert "There is no window of new rows to look at: roc_auc is undefined on the 30 rows." in reason
+
+
 def test_a_decision_of_the_earlier_release_is_read() -> None:
     raw = MemoryStore()
     made = challenged(candidate({}, {"roc_auc": 0.95}))
