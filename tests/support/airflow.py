@@ -152,9 +152,9 @@ class Airflow:
         path = f"{_run(dag_id, run_id)}/taskInstances/{task_id}/xcomEntries/{key}?deserialize=true"
         return self.rest.get(path)["value"]
 
-    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str, reason: str = "") -> None:
         """Answer a parked task, as the pages do."""
-        self.rest.answer(TaskPlace(dag_id=dag_id, run_id=run_id, task_id=task_id), option)
+        self.rest.answer(TaskPlace(dag_id=dag_id, run_id=run_id, task_id=task_id), option, reason)
 
     def clear(self, dag_id: str, run_id: str, *task_ids: str, downstream: bool = True) -> None:
         """Have tasks done again, and what follows them."""
