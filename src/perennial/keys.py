@@ -187,6 +187,11 @@ def page_version(m: str, version: str, name: str) -> str:
     return page_data(m, f"versions/{version}/{name}")
 
 
+def page_reports(m: str) -> str:
+    """Prefix under which the model's page has a folder for each monitoring pass."""
+    return page_data(m, "monitor/")
+
+
 def page_report(m: str, run: str, name: str) -> str:
     """A file of a monitoring pass, such as ``drift.html``, as the model's page links it."""
     return page_data(m, f"monitor/{run}/{name}")

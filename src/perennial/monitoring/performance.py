@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -57,14 +58,20 @@ def measure_performance(spec: ModelSpec, champion: ModelManifest, found: Labelle
     )
 
 
+def champions_own(champion: ModelManifest, found: Labelled) -> Labelled:
+    """The predictions that this version made."""
+    own = pc.equal(found.about.column("version"), champion.version)
+    return replace(found, rows=found.rows.filter(own), about=found.about.filter(own))
+
+
 def _needed(spec: ModelSpec) -> int:
     return spec.retrain.performance.labels if spec.retrain.performance else NEEDED
 
 
 def _answers(champion: ModelManifest, found: Labelled) -> tuple[Answers, int]:
     """What the champion answered beside the truth, and how many truths are no class of its."""
-    own = pc.equal(found.about.column("version"), champion.version)
-    rows, about = found.rows.filter(own), found.about.filter(own)
+    own = champions_own(champion, found)
+    rows, about = own.rows, own.about
     truth = target_values(rows, champion.spec, champion.classes)
     if champion.spec.task == "regression":
         answers = Answers(truth, np.empty(0, np.int64), np.empty((0, 0)), numbers(about.column("prediction")))

@@ -1,0 +1,23 @@
+"""How much there is to learn that the next training would collect."""
+
+from __future__ import annotations
+
+from perennial.datasets.collected import KINDS, read_collected
+from perennial.jobs.collect import FEWEST_FEEDBACK
+from perennial.jobs.workspace import Workspace
+from perennial.monitoring.observed import Labelled
+
+
+def waiting(w: Workspace, found: Labelled) -> int:
+    """Labelled predictions that no training has collected: as ``collect`` would, so too little feedback is none.
+
+    Raises:
+        IntegrityError: a collected file is damaged.
+    """
+    done = {kind: {one for file in read_collected(w.store, w.spec, kind) for one in file.predictions} for kind in KINDS}
+    ids: list[str] = found.about.column("prediction_id").to_pylist()
+    sources: list[str] = found.about.column("source").to_pylist()
+    known = {"labels": done["labels"], "feedback": done["labels"] | done["feedback"]}
+    new = [source for one, source in zip(ids, sources, strict=True) if one not in known[source]]
+    labels, feedback = new.count("labels"), new.count("feedback")
+    return labels + (feedback if w.spec.retrain.feedback and feedback >= FEWEST_FEEDBACK else 0)
