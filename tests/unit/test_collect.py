@@ -128,6 +128,18 @@ def test_a_label_that_comes_a_month_late_is_collected_once(world: World) -> None
     assert len(set(world.ids("feedback"))) == len(world.ids("feedback")) == 160
 
 
+def test_feedback_waits_however_long_and_however_often_label_files_are_collected(tmp_path: Path) -> None:
+    world = World(tmp_path, make_spec(id="id", monitor={"feedback_within": "1d"}))
+    world.now = START + timedelta(days=1)
+    world.feedback(*range(1, 50))
+    for day in (10, 20, 30):
+        world.now = START + timedelta(days=day)
+        world.file(f"prediction_id,ill\n{world.id(100 + day)},no\n")
+        assert (world.collect().rows_labels, world.collect().waiting) == (1, 49)
+    world.feedback(50)
+    assert world.collect().rows_feedback == 50
+
+
 def test_the_same_label_a_thousand_times_counts_once(world: World) -> None:
     for _ in range(1000):
         world.feedback(1)
@@ -173,19 +185,19 @@ def test_a_label_file_that_tells_otherwise_of_collected_feedback_takes_its_place
     (tmp_path / "a.csv").write_bytes(people_csv(200))
     land(world.store, SPEC, tmp_path / "a.csv")
     world.snapshot()
-    world.feedback(*range(1, 101))
+    world.feedback(*range(1, 301))
     world.collect()
     before = world.snapshot()
     assert training(world, before)["t3"] == "yes"
-    world.file("prediction_id,ill\n" + "".join(f"{world.id(i)},no\n" for i in range(1, 31)))
+    world.file("prediction_id,ill\n" + "".join(f"{world.id(i)},no\n" for i in range(1, 151)))
     found = world.collect()
-    assert (found.rows_labels, found.rows_feedback) == (30, 0)
+    assert (found.rows_labels, found.rows_feedback) == (150, 0)
     after = world.snapshot()
     told = training(world, after)
-    assert {told[f"t{i}"] for i in range(1, 31)} == {"no"}
-    assert {told[f"t{i}"] for i in range(31, 101)} == {"yes"}
+    assert {told[f"t{i}"] for i in range(1, 151)} == {"no"}
+    assert {told[f"t{i}"] for i in range(151, 301)} == {"yes"}
     (feedback,) = (source for source in after.sources if source.kind == "feedback")
-    assert (feedback.accepted, feedback.superseded) == (100, 30)
+    assert (feedback.accepted, feedback.superseded) == (300, 150)
     assert after.rows() == before.rows() and after.parent == before.id
     # The champion may have learnt these rows as feedback, so they are no window.
     assert after.rows("window") == 0
