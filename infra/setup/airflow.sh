@@ -16,6 +16,7 @@ export AIRFLOW__CORE__PARALLELISM=4
 export AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS=True
 export AIRFLOW__CORE__EXECUTION_API_SERVER_URL="http://127.0.0.1:$port/execution/"
 export AIRFLOW__API__BASE_URL="http://127.0.0.1:$port"
+export PERENNIAL_AIRFLOW_URL="$AIRFLOW__API__BASE_URL"
 export PATH="$PWD/.local/envs/airflow/bin:$PATH"
 
 mkdir -p "$AIRFLOW_HOME"
@@ -39,5 +40,6 @@ start api-server --host 127.0.0.1 --port "$port" --workers 1
 start dag-processor
 start scheduler --skip-serve-logs
 start triggerer --skip-serve-logs
-echo "Airflow: http://127.0.0.1:$port in about half a minute; its logs are in .local/airflow. Ctrl-C ends it."
+echo "Airflow: $PERENNIAL_AIRFLOW_URL in about half a minute; its logs are in .local/airflow. Ctrl-C ends it."
+echo "For perennial approve, in another shell: export PERENNIAL_AIRFLOW_URL=$PERENNIAL_AIRFLOW_URL"
 wait

@@ -20,7 +20,7 @@ from perennial import keys
 from perennial.datasets.landing import land
 from perennial.demo import write_iris
 from perennial.deploy.up import LocalStack
-from perennial.jobs.approval import NOBODY, find_request, pending
+from perennial.jobs.approval import NOBODY, find_answer, find_request, pending
 from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.settings import Settings
@@ -115,13 +115,18 @@ def process_of(airflow: Airflow, model: str, step: str) -> int:
     return airflow.wait(find, f"the step {step}", 120)
 
 
-def test_approval_by_rest_promotes(airflow: Airflow, runs: Runs, store: Store) -> None:
+def test_rejection_by_rest_leaves_the_champion(airflow: Airflow, runs: Runs, store: Store) -> None:
     run = await_parked(airflow, runs, "by-rest")
     (request,) = pending(store, "by-rest")
     assert request.asked_by is not None and request.asked_by.run_id == run
-    airflow.answer("train_by-rest", run, "approve", "Approve", "it holds")
-    assert_promoted(airflow, store, "by-rest", run)
-    assert airflow.xcom("train_by-rest", run, "answer")["reason"] == "it holds"
+    airflow.answer("train_by-rest", run, "approve", "Reject", "too few flowers")
+    assert airflow.await_run("train_by-rest", run) == "success"
+    assert airflow.task_state("train_by-rest", run, "promote") == "skipped"
+    answer = find_answer(store, "by-rest", request.version)
+    assert answer is not None and not answer.approved and answer.reason == "too few flowers"
+    outcome = airflow.xcom("train_by-rest", run, "conclude")
+    assert outcome["passed"] and not outcome["promoted"] and outcome["answered_by"] == answer.by
+    assert Registry(store).head("by-rest") is None
 
 
 def test_approval_in_the_pages_promotes(airflow: Airflow, runs: Runs, stack: LocalStack, store: Store) -> None:
@@ -144,31 +149,23 @@ def test_approval_in_the_pages_promotes(airflow: Airflow, runs: Runs, stack: Loc
     assert_promoted(airflow, store, "by-page", run)
 
 
-def test_approval_and_rejection_by_the_command_line(
+def test_approval_by_the_command_line_promotes_once(
     perennial: Run, airflow: Airflow, runs: Runs, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    dag, run = "train_by-command", await_parked(airflow, runs, "by-command")
+    dag, run = "train_by-command", runs["by-command"]
+    airflow.await_task(dag, run, "approve", ["awaiting_input"])
     (waiting,) = perennial("approvals", "by-command")
     assert waiting["asked_by"] == f"{dag}/{run}/approve"
     assert "PERENNIAL_AIRFLOW_URL" in perennial("approve", "by-command", code=2)["error"]["remedy"]
     monkeypatch.setenv("PERENNIAL_AIRFLOW_URL", airflow.url)
-    answered = perennial("approve", "by-command", "--reject", "--reason", "too few flowers")
-    assert answered["through"] == "airflow" and answered["run"] == run and not answered["approved"]
-    assert airflow.await_run(dag, run) == "success"
-    outcome = airflow.xcom(dag, run, "conclude")
-    assert outcome["passed"] and not outcome["promoted"] and outcome["answered_by"] == answered["by"]
-    assert airflow.task_state(dag, run, "promote") == "skipped"
-    assert Registry(store).head("by-command") is None
-
+    answered = perennial("approve", "by-command", "--reason", "it holds")
+    assert (answered["through"], answered["run"], answered["approved"]) == ("airflow", run, True)
     version = waiting["version"]
-    assert perennial("approve", "by-command", version, "--reject")["reason"] == "too few flowers"
-    assert "the first answer stands" in perennial("approve", "by-command", version, code=6)["error"]["message"]
-    assert "Nothing waits" in perennial("approve", "by-command", code=5)["error"]["remedy"]
-
-    again = airflow.trigger(dag, {"force": True})
-    airflow.await_task(dag, again, "approve", ["awaiting_input"])
-    assert perennial("approve", "by-command")["approved"]
-    assert_promoted(airflow, store, "by-command", again)
+    assert "first answer stands" in perennial("approve", "by-command", version, "--reject", code=6)["error"]["message"]
+    assert_promoted(airflow, store, "by-command", run)
+    assert perennial("approve", "by-command", version)["reason"] == "it holds"
+    assert "No version" in perennial("approve", "by-command", "--reject", code=5)["error"]["message"]
+    assert len(Registry(store).log("by-command")) == 1
 
 
 def test_no_answer_in_time_rejects(
