@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from perennial.deploy.package import Package, build_api_package
+from perennial.deploy.package import CAPTURE_PARTS, Package, build_api_package, zip_package
 from perennial.deploy.tree import FORBIDDEN, LIMIT_MEGABYTES
 
 AARCH64 = 183  # e_machine in an ELF header
@@ -42,7 +43,17 @@ def test_it_holds_the_serving_part_only(package: Package) -> None:
     assert {"registry", "serving", "store.py", "spec.py"} <= ours
     assert not ours & {"training", "export", "datasets", "jobs", "cli", "deploy", "demo.py", "spec_source.py"}
     assert (package.folder / "lambdas/api/handler.py").is_file()
+    assert (package.folder / "lambdas/capture/handler.py").is_file()
     assert not list(package.folder.rglob("tests"))
+
+
+def test_the_capture_gets_its_part_alone(package: Package, tmp_path: Path) -> None:
+    """That it is enough shows at each start of a local stack, which calls the capture."""
+    archive = zip_package(package, tmp_path / "capture.zip", CAPTURE_PARTS)
+    with zipfile.ZipFile(archive) as found:
+        top = {name.split("/")[0] for name in found.namelist()}
+    assert top | {"__pycache__"} == CAPTURE_PARTS
+    assert archive.stat().st_size / 1e6 < package.megabytes / 3
 
 
 def test_bytecode_fits_lambda_s_python_or_is_absent(package: Package) -> None:

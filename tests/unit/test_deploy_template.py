@@ -42,9 +42,9 @@ def test_short_forms_are_spelled_out(path: Path) -> None:
 def test_only_the_code_s_place_changes(path: Path) -> None:
     template = read_template(path)
     before = json.dumps(template)
-    changed = json.loads(with_code(template, ["Code", "Other"], "builds", "api/1.zip"))
-    for function in ("Code", "Other"):
-        assert changed["Resources"][function]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": "api/1.zip"}
+    changed = json.loads(with_code(template, "builds", {"Code": "api/1.zip", "Other": "capture/1.zip"}))
+    for function, key in (("Code", "api/1.zip"), ("Other", "capture/1.zip")):
+        assert changed["Resources"][function]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": key}
         assert template["Resources"][function]["Properties"].pop("CodeUri") == "build/"
     assert changed == template
     assert before != json.dumps(changed)

@@ -11,15 +11,21 @@ from urllib.parse import urlsplit
 
 from perennial.deploy import template as templates
 from perennial.deploy.aws import Aws, account, aws_errors
-from perennial.deploy.package import Package, zip_package
+from perennial.deploy.lock import only_one
+from perennial.deploy.package import CAPTURE_PARTS, Package, zip_package
 from perennial.errors import DeployError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 DEPLOY_SECONDS = 900.0
 HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
-FUNCTIONS = ("ApiFunction", "CaptureFunction")
+FUNCTIONS: dict[str, tuple[str, Collection[str] | None]] = {
+    "ApiFunction": ("api", None),
+    "CaptureFunction": ("capture", CAPTURE_PARTS),
+}
+"""Function -> name of what it runs, and which parts of the package that is."""
+
 _OUTPUTS = frozenset(
     {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl", "SiteBucketName",
      "SiteUrl", "TopicArn"}
@@ -73,8 +79,8 @@ def deployed(aws: Aws, stage: str) -> Deployed:
 
 def _deploy(aws: Aws, package: Package, template: Path, stage: str, parameters: Mapping[str, str] | None) -> Deployed:
     parsed = templates.read_template(template)
-    bucket, key = _upload(aws, package, stage)
-    body = templates.with_code(parsed, FUNCTIONS, bucket, key)
+    bucket, code = _upload(aws, package, stage)
+    body = templates.with_code(parsed, bucket, code)
     values = {"Stage": stage} | dict(parameters or {})
     if aws.endpoint_url:
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
@@ -90,25 +96,43 @@ def site_origin(endpoint_url: str) -> str:
     return endpoint_url.replace("//127.0.0.1", "//localhost", 1).rstrip("/")
 
 
-def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, str]:
-    """Put the zipped package into the bucket for build results, unless it is there. Returns bucket and key."""
+def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, dict[str, str]]:
+    """Put what each function runs into the bucket for build results, unless it is there.
+
+    Returns the bucket, and function -> key.
+    """
     from botocore.exceptions import ClientError
 
     s3 = aws.client("s3")
-    bucket, key = f"perennial-{stage}-builds-{account(aws)}-{aws.region}", f"api/{package.digest}.zip"
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError:
-        place = {} if aws.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": aws.region}}
-        with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
-            s3.create_bucket(Bucket=bucket, **place)
-        archive = package.folder.with_name(f"{package.folder.name}.{package.digest[:16]}.zip")
-        if not archive.is_file():
-            for old in archive.parent.glob(f"{package.folder.name}.*.zip"):
-                old.unlink()
-            zip_package(package, archive)
-        s3.upload_file(str(archive), bucket, key)
-    return bucket, key
+    bucket = f"perennial-{stage}-builds-{account(aws)}-{aws.region}"
+    found = {function: f"{name}/{package.digest}.zip" for function, (name, _) in FUNCTIONS.items()}
+    for name, parts in FUNCTIONS.values():
+        key = f"{name}/{package.digest}.zip"
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+        except ClientError:
+            _create(s3, bucket, aws.region)
+            place = package.folder.with_name(f"{package.folder.name}.zips")
+            with only_one(place.with_name(place.name + ".lock")):  # others may zip, or clear away, at the same time
+                s3.upload_file(str(_zipped(package, place, name, parts)), bucket, key)
+    return bucket, found
+
+
+def _create(s3: Any, bucket: str, region: str) -> None:
+    place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
+        s3.create_bucket(Bucket=bucket, **place)
+
+
+def _zipped(package: Package, folder: Path, name: str, parts: Collection[str] | None) -> Path:
+    """The zip of this package under that name, made unless it is there; those of other packages go."""
+    archive = folder / f"{name}.{package.digest[:16]}.zip"
+    if not archive.is_file():
+        folder.mkdir(exist_ok=True)
+        for old in folder.glob(f"{name}.*"):
+            old.unlink()
+        zip_package(package, archive, parts)
+    return archive
 
 
 def _apply(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,10 @@ def read_template(path: Path) -> dict[str, Any]:
     return template
 
 
-def with_code(template: dict[str, Any], functions: Sequence[str], bucket: str, key: str) -> str:
-    """The template as JSON text in which ``functions`` run the uploaded zip instead of a local folder."""
+def with_code(template: dict[str, Any], bucket: str, code: Mapping[str, str]) -> str:
+    """The template as JSON text whose functions run uploaded zips, ``code``'s keys of them, instead of a folder."""
     resources = dict(template["Resources"])
-    for name in functions:
+    for name, key in code.items():
         properties = resources[name]["Properties"] | {"CodeUri": {"Bucket": bucket, "Key": key}}
         resources[name] = resources[name] | {"Properties": properties}
     return json.dumps(template | {"Resources": resources})

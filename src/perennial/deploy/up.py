@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
+import json
 import shutil
 import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from perennial.deploy.aws import Aws
+from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.form import build_form
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
 from perennial.deploy.package import ROOT, build_api_package
@@ -131,7 +135,10 @@ def bring_up(
         count = publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url)
         progress(f"Published the form: {count} files")
     started = time.monotonic()
-    _await_answer(deployed)
+    with ThreadPoolExecutor(1) as pool:
+        capture = pool.submit(_await_capture, aws, deployed)
+        _await_answer(deployed)
+        capture.result()
     progress(f"The API answered after {time.monotonic() - started:.1f} s")
     return _local(aws, deployed)
 
@@ -145,6 +152,17 @@ def _local(aws: Aws, deployed: Deployed) -> LocalStack:
         secret_key=aws.secret_key or "",
         **vars(deployed),
     )
+
+
+def _await_capture(aws: Aws, deployed: Deployed) -> None:
+    """As CloudWatch Logs tries the way: shows a broken package, and starts the function before a burst does."""
+    packed = base64.b64encode(gzip.compress(b'{"messageType":"CONTROL_MESSAGE"}')).decode()
+    with aws_errors():
+        payload = json.dumps({"awslogs": {"data": packed}})
+        answer = aws.client("lambda").invoke(FunctionName=deployed.capture, Payload=payload)
+        said = answer["Payload"].read(300).decode(errors="replace")
+    if answer.get("FunctionError"):
+        raise DeployError(f"{deployed.capture}: {said}")
 
 
 def _await_answer(deployed: Deployed) -> None:
