@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import datetime
 
 from perennial.errors import SettingsError
-from perennial.jobs import aftermath, judge, lock
+from perennial.jobs import aftermath, judge, lock, watch
 from perennial.jobs.airflow_rest import TaskPlace
 from perennial.jobs.approval import ApprovalRequest, answer_approval, request_approval
 from perennial.jobs.judge import gate, promote, rollback, smoke, unchanged
@@ -72,13 +73,14 @@ class Arguments:
     """What some steps take besides their workspace.
 
     ``asked_by`` is the task of Airflow that waits for the answer, as DAG/RUN/TASK; ``by`` who gave it. ``source`` is
-    one of the spec's SQL sources.
+    one of the spec's SQL sources; ``at`` the time that a monitoring pass looks back from.
     """
 
     asked_by: str | None = None
     approved: bool | None = None
     by: str = ""
     source: str | None = None
+    at: datetime | None = None
 
 
 NOTHING = Arguments()
@@ -125,12 +127,34 @@ def _named(given: Arguments) -> str:
     return given.source
 
 
-OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release, "report-failure": report_failure}
+def monitor_check(w: Workspace, given: Arguments) -> StepResult:
+    """Fix the window of this run's monitoring pass: the time before ``given.at``, or before now."""
+    return watch.monitor_check(w, given.at)
+
+
+def monitor_summary(w: Workspace) -> watch.PassResult:
+    """Sum a monitoring pass up, tell people, and bring the model's page up to date."""
+    report = watch.monitor_summary(w)
+    aftermath.after_report(w, report)
+    return report
+
+
+WATCHING: Mapping[str, Step] = {
+    "monitor-quality": watch.monitor_quality,
+    "monitor-drift": watch.monitor_drift,
+    "monitor-performance": watch.monitor_performance,
+    "monitor-retain": watch.monitor_retain,
+    "monitor-summary": monitor_summary,
+}
+"""Steps of a monitoring pass, which wait for nobody's turn."""
+
+OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release, "report-failure": report_failure, **WATCHING}
 STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
 
 TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
     "request-approval": ask,
     "answer-approval": answer,
+    "monitor-check": monitor_check,
     "pull-query": pull_query,
     "pull-land": pull_land,
 }
