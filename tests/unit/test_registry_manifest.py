@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from perennial.spec import canonical
 from perennial.store import memory_store
 from tests.support.versions import MODEL, at, version
 
-NEW_KEYS = {
+NEW_KEYS: dict[str, Any] = {
     "sources": True,
     "gate": {"confidence", "approval_timeout"},
     "retrain": {"feedback"},
