@@ -30,7 +30,7 @@ def main() -> int:
     answer.add_argument("--approved", action="store_const", const=True, dest="approved", help="for answer-approval")
     answer.add_argument("--rejected", action="store_const", const=False, dest="approved", help="for answer-approval")
     parser.add_argument("--by", default="", help="for answer-approval: who answered")
-    parser.add_argument("--at", type=moment, help="for monitor-check: the time to look back from, by default now")
+    parser.add_argument("--at", metavar="TIME", help="for monitor-check: the time to look back from, by default now")
     parser.add_argument("--result", type=Path, help="where to write the result as JSON; standard output by default")
     parser.add_argument("--follow", action="store_true", help="end with whoever holds the other end of stdin")
     given = parser.parse_args()
@@ -41,9 +41,7 @@ def main() -> int:
             given.spec, given.run, force=given.force, cause=given.cause, because=given.because,
             now=lambda: datetime.now(UTC), progress=_say,
         )  # fmt: skip
-        more = Arguments(
-            asked_by=given.asked_by, approved=given.approved, by=given.by, source=given.source, at=given.at
-        )
+        more = Arguments(given.asked_by, given.approved, given.by, given.source, given.at)
         result = perform(given.step, workspace, given.candidate, more).model_dump_json()
     except PerennialError as error:
         _say(str(error))
@@ -53,12 +51,6 @@ def main() -> int:
     else:
         sys.stdout.write(result + "\n")
     return 0
-
-
-def moment(text: str) -> datetime:
-    """An ISO 8601 time, UTC where it names no zone."""
-    found = datetime.fromisoformat(text)
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _follow() -> None:

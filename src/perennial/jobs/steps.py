@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
 
 from perennial.errors import SettingsError
 from perennial.jobs import aftermath, judge, lock, watch
@@ -17,6 +16,7 @@ from perennial.jobs.approval import ApprovalRequest, answer_approval, request_ap
 from perennial.jobs.judge import gate, promote, rollback, smoke, unchanged
 from perennial.jobs.learn import register, select, snapshot, train
 from perennial.jobs.results import OutcomeResult, ReleaseResult, StepResult
+from perennial.jobs.watched import moment
 from perennial.jobs.workspace import Workspace
 
 __all__ = [
@@ -73,14 +73,15 @@ class Arguments:
     """What some steps take besides their workspace.
 
     ``asked_by`` is the task of Airflow that waits for the answer, as DAG/RUN/TASK; ``by`` who gave it. ``source`` is
-    one of the spec's SQL sources; ``at`` the time that a monitoring pass looks back from.
+    one of the spec's SQL sources; ``at`` the ISO 8601 time that a monitoring pass looks
+    back from.
     """
 
     asked_by: str | None = None
     approved: bool | None = None
     by: str = ""
     source: str | None = None
-    at: datetime | None = None
+    at: str | None = None
 
 
 NOTHING = Arguments()
@@ -129,7 +130,7 @@ def _named(given: Arguments) -> str:
 
 def monitor_check(w: Workspace, given: Arguments) -> StepResult:
     """Fix the window of this run's monitoring pass: the time before ``given.at``, or before now."""
-    return watch.monitor_check(w, given.at)
+    return watch.monitor_check(w, moment(given.at) if given.at else None)
 
 
 def monitor_summary(w: Workspace) -> watch.PassResult:
