@@ -16,7 +16,7 @@ import pytest
 
 from lambdas.api.app import ROUTES, create_app
 from lambdas.api.openapi import OPERATIONS, document
-from lambdas.api.shapes import Answer, Answers, Problem
+from lambdas.api.shapes import Answer, Answers, Feedback, Kept, Problem
 from perennial.settings import Settings
 from tests.support.models import IRIS_RECORD, MEASURES, answer, build, make_spec, promote
 from tests.support.stores import Bucket, Clock
@@ -75,7 +75,26 @@ def test_answers_have_the_documented_shapes(task: str) -> None:
         return Answer.model_validate_json(one.content), Answers.model_validate_json(many.content)
 
     one, many = asyncio.run(ask())
+    assert one.feedback_token and len({prediction.feedback_token for prediction in many.predictions}) == 2
     assert [prediction.prediction for prediction in many.predictions] == [one.prediction] * 2
+
+
+@pytest.mark.parametrize(("task", "truth"), [("binary", 1), ("multiclass", "setosa"), ("regression", 4.5)])
+def test_feedback_takes_what_its_documented_shape_takes(task: str, truth: str | float) -> None:
+    async def ask() -> list[Kept]:
+        bucket = Bucket()
+        promote(bucket.writer, build(make_spec("m", task)))
+        async with client_of(bucket) as client:
+            answer = Answer.model_validate_json((await client.post("/models/m/predict", json=IRIS_RECORD)).content)
+            given = Feedback(
+                prediction_id=answer.prediction_id, feedback_token=answer.feedback_token or "", ground_truth=truth
+            )
+            routes = ("/models/m/feedback", "/feedback")
+            found = [await client.post(route, json=given.model_dump()) for route in routes]
+        assert [one.status_code for one in found] == [202, 202]
+        return [Kept.model_validate_json(one.content) for one in found]
+
+    assert [one.status for one in asyncio.run(ask())] == ["stored", "already_stored"]
 
 
 def test_every_answer_is_of_one_version_while_versions_change() -> None:
