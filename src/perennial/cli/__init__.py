@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from perennial.cli import approve, cycle, data, doctor, environment, notify, predict, registry, trace
+from perennial.cli import approve, cycle, data, doctor, environment, monitor, notify, predict, registry, replay, trace
 from perennial.cli.output import guarded
 
 EPILOG = (
@@ -21,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (data, cycle, approve, registry, predict, trace, notify, doctor, environment):
+for commands in (data, cycle, monitor, approve, registry, predict, trace, replay, notify, doctor, environment):
     commands.register(app)
 
 
