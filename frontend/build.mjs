@@ -81,7 +81,10 @@ async function weigh() {
 await rm(DIST, { recursive: true, force: true });
 await mkdir(join(DIST, "assets"), { recursive: true });
 const bundled = await Promise.all(
-  Object.entries(BUNDLES).map(async ([place, [entry, name, extension]]) => [place, await bundle(entry, name, extension)]),
+  Object.entries(BUNDLES).map(async ([place, [entry, name, extension]]) => [
+    place,
+    await bundle(entry, name, extension),
+  ]),
 );
 for (const page of Object.keys(BUDGETS)) {
   const text = await readFile(join(HERE, page), "utf8");

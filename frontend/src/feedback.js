@@ -50,33 +50,39 @@ export function Feedback({ api, answer, model, target }) {
   };
   const told = step.status === "told" || step.status === "failed" ? step.words : "";
   return html`
-    <div class="feedback" role="group" aria-labelledby="feedback-title">
+    <section class="feedback" aria-labelledby="feedback-title">
       <h3 id="feedback-title">Was this right?</h3>
-      ${step.status === "asking" &&
-      html`<div class="actions">
-        <button type="button" class="quiet" onClick=${() => send(answer.prediction)}>Yes</button>
-        <button type="button" class="quiet" onClick=${() => setStep({ status: "correcting" })}>No</button>
-      </div>`}
-      ${step.status === "correcting" &&
-      html`<${Correction}
-        answer=${answer}
-        classes=${answer.probabilities ? (model.classes ?? Object.keys(answer.probabilities)) : null}
-        target=${target}
-        problem=${problem}
-        onProblem=${setProblem}
-        onSend=${send}
-        onCancel=${() => {
-          setProblem("");
-          setStep({ status: "asking" });
-        }}
-      />`}
+      ${
+        step.status === "asking" &&
+        html`<div class="actions">
+          <button type="button" class="quiet" onClick=${() => send(answer.prediction)}>Yes</button>
+          <button type="button" class="quiet" onClick=${() => setStep({ status: "correcting" })}>No</button>
+        </div>`
+      }
+      ${
+        step.status === "correcting" &&
+        html`<${Correction}
+          answer=${answer}
+          classes=${answer.probabilities ? (model.classes ?? Object.keys(answer.probabilities)) : null}
+          target=${target}
+          problem=${problem}
+          onProblem=${setProblem}
+          onSend=${send}
+          onCancel=${() => {
+            setProblem("");
+            setStep({ status: "asking" });
+          }}
+        />`
+      }
       <p class=${step.status === "failed" ? "told bad" : "told"} role="status" tabindex="-1" ref=${status}>
         ${step.status === "busy" ? "Sending…" : told}
       </p>
-      ${step.status === "failed" &&
-      step.again &&
-      html`<button type="button" class="quiet" onClick=${() => send(truth.current)}>Send again</button>`}
-    </div>
+      ${
+        step.status === "failed" &&
+        step.again &&
+        html`<button type="button" class="quiet" onClick=${() => send(truth.current)}>Send again</button>`
+      }
+    </section>
   `;
 }
 

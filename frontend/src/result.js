@@ -26,12 +26,19 @@ export function Answer({ ask, api, model, target, onRetry }) {
       ${
         ask.status === "answered" &&
         ask.answer.feedback_token &&
-        html`<${Feedback} key=${ask.answer.prediction_id} api=${api} answer=${ask.answer} model=${model} target=${target} />`
+        html`<${Feedback}
+          key=${ask.answer.prediction_id}
+          api=${api}
+          answer=${ask.answer}
+          model=${model}
+          target=${target}
+        />`
       }
       ${ask.status === "failed" && html`<${Failure} error=${ask.error} onRetry=${onRetry} />`}
       ${ask.status === "busy" && html`<p class="muted">Asking…</p>`}
-      ${ask.status === "idle" &&
-      html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`}
+      ${
+        ask.status === "idle" && html`<p class="muted">Fill in the form and press Predict. The answer appears here.</p>`
+      }
       ${ask.status === "refused" && html`<p class="muted">Correct the marked values and press Predict again.</p>`}
     </section>
   `;
@@ -68,10 +75,12 @@ function Bars({ probabilities }) {
           </li>
         `,
       )}
-      ${rest.length > 0 &&
-      html`<li class="muted">
-        <span class="label">${rest.length} more</span><span class="share">${percent(tail)}</span>
-      </li>`}
+      ${
+        rest.length > 0 &&
+        html`<li class="muted">
+          <span class="label">${rest.length} more</span><span class="share">${percent(tail)}</span>
+        </li>`
+      }
     </ul>
   `;
 }
@@ -99,14 +108,18 @@ export function ModelFacts({ model }) {
       <h2 id="facts-title">This model</h2>
       <dl class="facts">
         ${model.version && html`<${Fact} term="Version"><code>${model.version}</code><//>`}
-        ${model.promoted_at &&
-        html`<${Fact} term="Promoted"><time datetime=${model.promoted_at}>${moment(model.promoted_at)}</time><//>`}
+        ${
+          model.promoted_at &&
+          html`<${Fact} term="Promoted"><time datetime=${model.promoted_at}>${moment(model.promoted_at)}</time><//>`
+        }
         ${metric && html`<${Fact} term=${metricName(model.metric)}>${metricValue(metric)}<//>`}
         ${model.candidate && html`<${Fact} term="Candidate">${model.candidate}<//>`}
         ${model.dataset && html`<${Fact} term="Dataset"><${Digest} value=${model.dataset} /><//>`}
         ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} rows it never saw<//>`}
       </dl>
-      <p class="onward"><a href=${`./model.html#${encodeURIComponent(model.name)}`}>Versions, drift and performance</a></p>
+      <p class="onward">
+        <a href=${`./model.html#${encodeURIComponent(model.name)}`}>Versions, drift and performance</a>
+      </p>
       ${
         others.length > 0 &&
         html`<details>

@@ -68,7 +68,10 @@ test("times are seconds, and only what moved the champion is marked", () => {
 });
 
 test("what is not known is a dash, and never 0", () => {
-  assert.deepEqual([number(null), number(undefined), share(null), chance(null), interval(undefined)], Array(5).fill("–"));
+  assert.deepEqual(
+    [number(null), number(undefined), share(null), chance(null), interval(undefined)],
+    Array(5).fill("–"),
+  );
   assert.deepEqual([number(0), share(0), chance(0), chance(0.04)], ["0", "0 %", "< 0.0001", "0.0400"]);
   assert.equal(interval({ value: 0.9, low: 0.85, high: 0.95 }), "0.9 (0.85 to 0.95)");
   assert.equal(interval({ value: 0.9, low: null, high: null }), "0.9");
@@ -79,7 +82,10 @@ test("what is not known is a dash, and never 0", () => {
 test("words are put together", () => {
   assert.equal(better("log_loss", true), "Log loss; lower is better");
   assert.deepEqual([count(1, "label"), count(1200, "label")], ["1 label", "1,200 labels"]);
-  assert.deepEqual([sentence("only 12 labels of 200"), sentence("Done."), sentence("")], ["only 12 labels of 200.", "Done.", ""]);
+  assert.deepEqual(
+    [sentence("only 12 labels of 200"), sentence("Done."), sentence("")],
+    ["only 12 labels of 200.", "Done.", ""],
+  );
   assert.deepEqual(union(["b", "a"], ["a", "c"]), ["b", "a", "c"]);
 });
 

@@ -80,7 +80,11 @@ test("each outcome of feedback has its own words, and says whether to try again"
   const final = [403, 409, 410].map(refused);
   assert.equal(new Set(final.map((each) => each.words)).size, 3);
   for (const each of final) assert.deepEqual([each.again, each.field], [false, false]);
-  for (const error of [new ApiError("busy", { status: 503, retryAfter: 1 }), new ApiError("network"), new ApiError("timeout")]) {
+  for (const error of [
+    new ApiError("busy", { status: 503, retryAfter: 1 }),
+    new ApiError("network"),
+    new ApiError("timeout"),
+  ]) {
     const { words, again } = explainFeedback(error);
     assert.match(words, /^Not stored\. /);
     assert.equal(again, true);

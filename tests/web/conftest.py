@@ -33,11 +33,10 @@ ARGUMENTS = (
 
 
 @dataclass
-class Visit:
+class Watched:
     """One page under observation: what it asked for, what its policy blocked, what it complained of."""
 
     page: Page
-    api: Api
     origins: frozenset[str]
     requests: list[str] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
@@ -49,6 +48,13 @@ class Visit:
     def blocked(self) -> list[str]:
         found: list[str] = self.page.evaluate("window.__violations")
         return found
+
+
+@dataclass
+class Visit(Watched):
+    """The form, and the API it asks."""
+
+    api: Api = field(kw_only=True)
 
 
 @pytest.fixture(scope="session")
@@ -97,34 +103,57 @@ def api(store: Store, host: SiteHost) -> Iterator[Api]:
 
 
 Open = Callable[..., Visit]
+Watch = Callable[..., Page]
+Context = Callable[..., BrowserContext]
 
 
 @pytest.fixture
-def visit(browser: Browser, api: Api, host: SiteHost) -> Iterator[Open]:
-    """Opens the published page: ``visit("iris", color_scheme="dark")``. Ends with what every visit must keep to."""
-    contexts: list[BrowserContext] = []
+def context(browser: Browser) -> Iterator[Context]:
+    """Makes browser contexts that are closed with the test: ``context(color_scheme="dark")``."""
+    made: list[BrowserContext] = []
+
+    def make(**options: Any) -> BrowserContext:
+        found = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
+        found.set_default_timeout(10_000)
+        made.append(found)
+        return found
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def visit(context: Context, api: Api, host: SiteHost) -> Iterator[Open]:
+    """Opens the published form: ``visit("iris", color_scheme="dark")``. Ends with what every visit must keep to."""
     visits: list[Visit] = []
 
     def open_page(model: str = "", **options: Any) -> Visit:
-        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options})
-        context.set_default_timeout(10_000)
-        contexts.append(context)
         url = host.publish(api.url)
-        page = context.new_page()
-        found = Visit(page, api, frozenset({origin_of(url), api.url}))
+        found = Visit(context(**options).new_page(), frozenset({origin_of(url), api.url}), api=api)
         visits.append(found)
-        _observe(found)
-        page.goto(f"{url}#{model}" if model else url)
-        page.wait_for_selector("h1")
+        _observe(found, f"{url}#{model}" if model else url)
         return found
 
     yield open_page
     for each in visits:
-        assert each.blocked() == []
-        assert each.elsewhere() == []
-        assert each.complaints == []
-    for context in contexts:
-        context.close()
+        _judge(each)
+
+
+@pytest.fixture
+def watch(context: Context) -> Iterator[Watch]:
+    """Opens any page: ``watch(url, color_scheme="dark")``. Ends as a visit does; it may ask no origin but its own."""
+    watched: list[Watched] = []
+
+    def open_page(url: str, **options: Any) -> Page:
+        found = Watched(context(**options).new_page(), frozenset({origin_of(url)}))
+        watched.append(found)
+        _observe(found, url)
+        return found.page
+
+    yield open_page
+    for each in watched:
+        _judge(each)
 
 
 @pytest.fixture(scope="session")
@@ -132,7 +161,13 @@ def axe(dist: Path) -> str:
     return (FRONTEND / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-def _observe(visit: Visit) -> None:
+def _judge(watched: Watched) -> None:
+    assert watched.blocked() == []
+    assert watched.elsewhere() == []
+    assert watched.complaints == []
+
+
+def _observe(visit: Watched, url: str) -> None:
     def asked(request: Request) -> None:
         visit.requests.append(request.url)
 
@@ -151,3 +186,5 @@ def _observe(visit: Visit) -> None:
           window.__violations.push(`${event.violatedDirective} ${event.blockedURI}`));
         """
     )
+    visit.page.goto(url)
+    visit.page.wait_for_selector("h1")

@@ -62,7 +62,7 @@ def test_a_filled_form_is_answered_with_what_the_model_says(visit: Open) -> None
 
 def test_the_answer_is_announced(visit: Open) -> None:
     page = visit("iris").page
-    status = page.get_by_role("region", name="Answer").get_by_role("status")
+    status = page.get_by_role("region", name="Answer").get_by_role("status").first
     expect(status).to_have_text("")
     fill_iris(page)
     predict(page)

@@ -7,10 +7,12 @@ import { useEffect, useState } from "preact/hooks";
 import { useHash, useLoad } from "../hooks.js";
 import { figure, titleOf } from "../words.js";
 import { address, loadIndex, loadPage } from "./data.js";
+import { Drift } from "./drift.js";
 import { Duel } from "./duel.js";
-import { DataQuality, Drift, Performance, Reports, Traffic } from "./monitoring.js";
 import { Now } from "./now.js";
 import { Chooser, When } from "./parts.js";
+import { DataQuality, Reports, Traffic } from "./passes.js";
+import { Performance } from "./performance.js";
 import { zone } from "./text.js";
 import { Timeline } from "./timeline.js";
 
@@ -94,7 +96,9 @@ function Page({ page, version }) {
       page.left_out.length > 0 &&
       html`<div class="changed" role="note">
         <p>${figure(page.left_out.length)} ${page.left_out.length === 1 ? "thing" : "things"} could not be read:</p>
-        <ul>${page.left_out.map((each, index) => html`<li key=${index}>${each}</li>`)}</ul>
+        <ul>
+          ${page.left_out.map((each, index) => html`<li key=${index}>${each}</li>`)}
+        </ul>
       </div>`
     }
     <${Performance} page=${page} />

@@ -10,6 +10,9 @@ import { number } from "./text.js";
 
 /** @typedef {import("./columns.js").Line} Line */
 
+/** A y axis that begins at nought. */
+export const FROM_ZERO = /** @type {[number, number]} */ ([0, 1]);
+
 const HEIGHT = 260;
 const SPARSE = 60;
 
@@ -119,7 +122,12 @@ function layout(element, yLabel, range) {
     scales: {
       y: {
         range: (/** @type {uPlot} */ _, /** @type {number} */ low, /** @type {number} */ high) =>
-          uPlot.rangeNum(Math.min(low ?? 0, range?.[0] ?? low ?? 0), Math.max(high ?? 1, range?.[1] ?? high ?? 1), 0.1, true),
+          uPlot.rangeNum(
+            Math.min(low ?? 0, range?.[0] ?? low ?? 0),
+            Math.max(high ?? 1, range?.[1] ?? high ?? 1),
+            0.1,
+            true,
+          ),
       },
     },
     axes: [
@@ -177,7 +185,9 @@ function ticks(/** @type {uPlot} */ _, /** @type {number[]} */ moments) {
 
 /** `#rrggbb` with an opacity. */
 function soft(/** @type {string} */ color, /** @type {number} */ opacity) {
-  return `${color}${Math.round(opacity * 255).toString(16).padStart(2, "0")}`;
+  return `${color}${Math.round(opacity * 255)
+    .toString(16)
+    .padStart(2, "0")}`;
 }
 
 /** Whether the reader's system is dark, followed when it changes. */

@@ -18,7 +18,9 @@ import { chance, choice, interval, number, sentence, short, statusWord } from ".
 export function Duel({ page, chosen, onChoose }) {
   const challenger = page.versions.find((each) => each.version === chosen);
   if (!challenger) {
-    return html`<${Section} id="compare" title="Champion and challenger"><p class="muted">There is no version yet.</p><//>`;
+    return html`<${Section} id="compare" title="Champion and challenger"
+      ><p class="muted">There is no version yet.</p><//
+    >`;
   }
   const against = challenger.decision?.champion ?? (challenger.version === page.champion ? null : page.champion);
   const champion = page.versions.find((each) => each.version === against);
@@ -42,8 +44,13 @@ export function Duel({ page, chosen, onChoose }) {
   `;
 }
 
-function who(/** @type {PageData} */ page, /** @type {Version} */ challenger, /** @type {Version | undefined} */ champion) {
-  const self = html`<code>${short(challenger.version)}</code> (${challenger.candidate}, ${statusWord(challenger.status)})`;
+function who(
+  /** @type {PageData} */ page,
+  /** @type {Version} */ challenger,
+  /** @type {Version | undefined} */ champion,
+) {
+  const self = html`<code>${short(challenger.version)}</code> (${challenger.candidate},
+    ${statusWord(challenger.status)})`;
   if (champion && champion !== challenger) {
     const then = champion.version === page.champion ? "the champion" : "the champion of its day,";
     return html`${self} against ${then} <code>${short(champion.version)}</code> (${champion.candidate}).`;

@@ -37,7 +37,9 @@ export function Evaluations({ page, pair }) {
   return html`
     ${without.map(
       ({ version }) =>
-        html`<p class="changed" key=${version.version}>The evaluation of ${short(version.version)} cannot be shown: it is missing or damaged.</p>`,
+        html`<p class="changed" key=${version.version}>
+          The evaluation of ${short(version.version)} cannot be shown: it is missing or damaged.
+        </p>`,
     )}
     ${names.map((name) => html`<${Pictures} key=${name} name=${name} model=${page.model} found=${found} />`)}
     <${Slices} found=${found} metric=${page.metric ?? ""} />
@@ -60,7 +62,11 @@ function Pictures({ name, model, found }) {
       : drawn.map(({ version, chart }) => `${short(version.version)}: ${chart.summary}`).join(" ");
   const { title } = drawn[0].chart;
   return html`
-    <${Figure} title=${title} caption=${caption} table=${() => drawn.map((each) => html`<${ChartTable} key=${each.version.version} ...${each} />`)}>
+    <${Figure}
+      title=${title}
+      caption=${caption}
+      table=${() => drawn.map((each) => html`<${ChartTable} key=${each.version.version} ...${each} />`)}
+    >
       <div class="pictures">
         ${drawn.map(({ version, chart }) => {
           const file = `${name}.svg`;
@@ -115,20 +121,27 @@ function Slices({ found, metric }) {
   const columns = union(...found.map((/** @type {Evaluated} */ each) => Object.keys(each.evaluation?.slices ?? {})));
   if (columns.length === 0) return html`<p class="muted">No groups were measured.</p>`;
   const names = columnNames(found.map((/** @type {Evaluated} */ each) => each.version));
-  const groupsOf = (/** @type {Evaluated} */ each, /** @type {string} */ column) => each.evaluation?.slices[column] ?? [];
+  const groupsOf = (/** @type {Evaluated} */ each, /** @type {string} */ column) =>
+    each.evaluation?.slices[column] ?? [];
   const others = union(
     ...found.flatMap((/** @type {Evaluated} */ each) =>
-      Object.values(each.evaluation?.slices ?? {}).flat().map((group) => Object.keys(group.metrics)),
+      Object.values(each.evaluation?.slices ?? {})
+        .flat()
+        .map((group) => Object.keys(group.metrics)),
     ),
   ).filter((each) => each !== metric);
   const rows = columns.flatMap((column) =>
-    union(...found.map((/** @type {Evaluated} */ each) => groupsOf(each, column).map((group) => group.group))).map((name) => {
-      const groups = found.map((/** @type {Evaluated} */ each) => groupsOf(each, column).find((group) => group.group === name));
-      return [
-        `${column}: ${name}`,
-        ...groups.flatMap((/** @type {any} */ group) => [number(group?.metrics[measure]), number(group?.rows)]),
-      ];
-    }),
+    union(...found.map((/** @type {Evaluated} */ each) => groupsOf(each, column).map((group) => group.group))).map(
+      (name) => {
+        const groups = found.map((/** @type {Evaluated} */ each) =>
+          groupsOf(each, column).find((group) => group.group === name),
+        );
+        return [
+          `${column}: ${name}`,
+          ...groups.flatMap((/** @type {any} */ group) => [number(group?.metrics[measure]), number(group?.rows)]),
+        ];
+      },
+    ),
   );
   const head = ["Group", ...names.flatMap((/** @type {string} */ name) => [name, `${name}: rows`])];
   return html`

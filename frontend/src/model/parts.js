@@ -6,6 +6,8 @@ import { useId, useState } from "preact/hooks";
 
 import { moment } from "../words.js";
 
+export const NO_PASS = "No monitoring pass yet.";
+
 const LONG = 24;
 
 /** A moment in the reader's zone. @param {{ iso: string }} props */

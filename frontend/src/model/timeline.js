@@ -56,17 +56,25 @@ function Events({ events, versions, onCompare }) {
         (/** @type {import("./types.js").Happening} */ each, /** @type {number} */ index) => html`
           <li key=${index} class=${each.kind}>
             <p>
-              <strong>${eventWord(each.kind)}</strong>${" "}
-              ${each.kind === "rolled_back" ? html`to ` : ""}<code>${short(each.version)}</code>
+              <strong>${eventWord(each.kind)}</strong>${" "} ${each.kind === "rolled_back" ? html`to ` : ""}<code
+                >${short(each.version)}</code
+              >
               ${
                 each.previous &&
-                html`<span class="muted">${each.kind === "rolled_back" ? " from " : " over "}<code>${short(each.previous)}</code></span>`
+                html`<span class="muted"
+                  >${each.kind === "rolled_back" ? " from " : " over "}<code>${short(each.previous)}</code></span
+                >`
               }
             </p>
             <p class="muted">
               <${When} iso=${each.at} /> by ${each.by}${each.until && html`; until <${When} iso=${each.until} />`}
             </p>
-            ${each.reasons.length > 0 && html`<ul>${each.reasons.map((why, place) => html`<li key=${place}>${why}</li>`)}</ul>`}
+            ${
+              each.reasons.length > 0 &&
+              html`<ul>
+                ${each.reasons.map((why, place) => html`<li key=${place}>${why}</li>`)}
+              </ul>`
+            }
             ${
               known.has(each.version) &&
               html`<a
