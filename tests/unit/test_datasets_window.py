@@ -17,9 +17,13 @@ from perennial.datasets.manifest import DatasetManifest, SplitName
 from perennial.datasets.placed import kept_apart, placed_holdout, placed_window
 from perennial.datasets.snapshot import snapshot
 from perennial.errors import IntegrityError, StoreUnavailable
+from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec, canonical
 from perennial.store import Store, memory_store
 from tests.support.datasets import FEATURES, DyingStore, make_spec, people_csv
+from tests.support.versions import START
+from tests.support.versions import spec as spec_of
+from tests.support.versions import version as published
 
 SPEC = make_spec(id="id")
 TIMED = make_spec(
@@ -233,6 +237,33 @@ def test_what_a_model_has_not_learnt_from_is_told_by_its_version() -> None:
     assert sum(kept_apart(store, second, [(source, row) for row in range(1, 201)])) == len(window.places)
     add(store, "b.csv", people_csv(30, 900))
     assert not any(kept_apart(store, snapshot(store, SPEC).manifest, window.places))
+
+
+def test_what_is_new_is_what_the_champion_lacks_however_many_versions_came_in_between() -> None:
+    """Rows that drip in, a version for each drop: the window is not that of the last drop alone."""
+
+    def promote(dataset: DatasetManifest, number: int) -> None:
+        manifest, files = published(number, spec=spec_of(name="people"), dataset=dataset.id)
+        registry = Registry(store)
+        registry.publish(manifest, files)
+        registry.promote("people", manifest.version, op_id=str(number), actor="test", reason="", now=START)
+
+    store = having(("a.csv", timed_csv(0, 100)))
+    first = snapshot(store, TIMED).manifest
+    promote(first, 1)
+    for day in range(6):
+        add(store, f"day-{day}.csv", timed_csv(100 + 24 * day, 24))
+        last = snapshot(store, TIMED).manifest
+        assert last.parent == first.id
+        assert last.rows("window") == (0 if day < 3 else 6 * (day + 1))
+    assert costs(store, last, "window") == [float(i) for i in range(208, 244)]
+    assert costs(store, last, "holdout") == costs(store, first, "holdout")
+    promote(last, 2)
+    add(store, "b.csv", timed_csv(244, 120))
+    child = snapshot(store, TIMED).manifest
+    assert child.parent == last.id
+    assert costs(store, child, "window") == [float(i) for i in range(334, 364)]
+    assert set(costs(store, last, "window")) <= set(costs(store, child, "train"))
 
 
 @pytest.mark.parametrize("landed_too", [False, True])

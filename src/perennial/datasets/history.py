@@ -1,4 +1,4 @@
-"""Which dataset versions there are, and which of them a new one descends from. Decided from the manifests alone."""
+"""Which dataset versions there are, and which of them a new one descends from. Decided from manifests alone."""
 
 from __future__ import annotations
 
@@ -38,19 +38,25 @@ def same_version(
 
 
 def parent_of(
-    history: tuple[DatasetManifest, ...], sources: frozenset[str], schema: str, split: Split
+    history: tuple[DatasetManifest, ...], sources: frozenset[str], schema: str, split: Split, champion: str | None
 ) -> DatasetManifest | None:
-    """The version to descend from: of those with this split whose sources are all still there, the largest.
+    """The version to descend from, of those with this split whose sources are all still there.
 
-    Among equals one of the same schema goes first (its parts are taken over), then a descendant, then the
-    smallest id, so that every process with the same manifests decides alike.
+    That is the one the champion was trained on, so that what is new is new to the champion, however many versions
+    came in between; else the largest. Among equals one of the same schema goes first (its parts are taken over), then
+    a descendant, then the smallest id, so that every process with the same manifests decides alike.
+
+    Args:
+        champion: id of the champion's dataset version, None where there is no champion.
     """
     found = [one for one in history if one.split == split and _sources(one) <= sources]
     return min(
         found,
-        key=lambda one: (-len(one.sources), one.schema_digest != schema, one.parent is None, one.id),
+        key=lambda one: (
+            one.id != champion, -len(one.sources), one.schema_digest != schema, one.parent is None, one.id,
+        ),
         default=None,
-    )
+    )  # fmt: skip
 
 
 def _sources(manifest: DatasetManifest) -> frozenset[str]:

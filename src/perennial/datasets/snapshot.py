@@ -1,8 +1,8 @@
 """Snapshot: what has landed becomes an immutable dataset version. Repeatable: same landing and spec, same id.
 
 Blobs are written first and the manifest last, all by put-new, so a process may die anywhere and any number
-may run at once. A version descends from the largest earlier one whose sources are all still there: its
-holdout is taken over row for row, whatever has become of the schema.
+may run at once. A version descends from the one the champion was trained on, or else from the largest earlier
+one, whose sources are all still there: its holdout is taken over row for row, whatever has become of the schema.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from perennial.datasets.rowkeys import row_keys
 from perennial.datasets.sides import Divided, Inherited, divide, draw_holdout
 from perennial.datasets.told import read_told
 from perennial.errors import DataError
+from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec
 from perennial.store import Store
 
@@ -59,10 +60,17 @@ def snapshot(store: Store, spec: ModelSpec, progress: Progress | None = None) ->
     known = same_version(history, sources, schema, split)
     if known is not None:
         return Snapshot(known, new=False)
-    parent = parent_of(history, sources, schema, split)
+    parent = parent_of(history, sources, schema, split, _learnt_by_champion(store, spec.name))
     manifest = _build(store, spec, landed, parent, tell)
     store.put_new(keys.dataset_manifest(spec.name, manifest.id), manifest.to_bytes())
     return Snapshot(manifest, new=True)
+
+
+def _learnt_by_champion(store: Store, model: str) -> str | None:
+    """The dataset version that the champion was trained on; None before the first promotion."""
+    registry = Registry(store)
+    head = registry.head(model)
+    return registry.manifest(model, head.version).dataset if head else None
 
 
 def _by_trust(files: tuple[LandedFile, ...], spec: ModelSpec) -> list[LandedFile]:
