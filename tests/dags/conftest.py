@@ -39,6 +39,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AIRFLOW_HOME": str(folder),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
+        "PERENNIAL_LANDING_QUEUE": "",
         "PERENNIAL_SPECS": os.pathsep.join([str(ROOT / "examples/iris/model.yaml"), str(specs)]),
     }
     done = subprocess.run(

@@ -187,5 +187,6 @@ def test_buckets_are_as_the_template_says(stack: LocalStack) -> None:
         assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     blocked = s3.get_public_access_block(Bucket=stack.bucket)["PublicAccessBlockConfiguration"]
     assert all(blocked.values())
-    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=stack.bucket)["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
+    parts, staged = s3.get_bucket_lifecycle_configuration(Bucket=stack.bucket)["Rules"]
+    assert parts["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
+    assert (staged["Filter"]["Prefix"], staged["Expiration"]["Days"]) == ("_perennial/staging/", 7)

@@ -17,7 +17,9 @@ Resources:
   Data:
     Properties:
       LifecycleConfiguration:
-        Rules: [{Id: parts, Status: Enabled, AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}}]
+        Rules:
+          - {Id: parts, Status: Enabled, AbortIncompleteMultipartUpload: {DaysAfterInitiation: 7}}
+          - {Id: old, Status: Enabled, Prefix: old/, ExpirationInDays: 7}
   Bare: {Properties: {}}
 """
 
@@ -59,13 +61,14 @@ def test_cors_names_the_one_origin(path: Path) -> None:
 
 def test_lifecycle_rules_in_the_words_of_s3(path: Path) -> None:
     template = read_template(path)
-    (rule,) = lifecycle_of(template, "Data")
+    rule, other = lifecycle_of(template, "Data")
     assert rule == {
         "ID": "parts",
         "Filter": {"Prefix": ""},
         "Status": "Enabled",
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
     }
+    assert other == {"ID": "old", "Filter": {"Prefix": "old/"}, "Status": "Enabled", "Expiration": {"Days": 7}}
     assert lifecycle_of(template, "Bare") == []
 
 

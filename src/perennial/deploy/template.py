@@ -66,6 +66,7 @@ def lifecycle_of(template: dict[str, Any], bucket: str) -> list[dict[str, Any]]:
     rules = template["Resources"][bucket]["Properties"].get("LifecycleConfiguration", {}).get("Rules", [])
     return [
         {"ID": rule["Id"], "Filter": {"Prefix": rule.get("Prefix", "")}}
-        | {name: value for name, value in rule.items() if name not in {"Id", "Prefix"}}
+        | ({"Expiration": {"Days": rule["ExpirationInDays"]}} if "ExpirationInDays" in rule else {})
+        | {name: value for name, value in rule.items() if name not in {"Id", "Prefix", "ExpirationInDays"}}
         for rule in rules
     ]
