@@ -15,7 +15,7 @@ import pytest
 
 from perennial.datasets.landing import land
 from perennial.jobs.cycle import run_cycle
-from perennial.jobs.tracking import record_run
+from perennial.jobs.tracking import follow_champion, record_run
 from perennial.jobs.tracking_data import Logged
 from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
@@ -149,7 +149,7 @@ def test_the_alias_follows_a_promotion_and_a_rollback(
     record_run(second)
     assert server.champion("shop") == outcome.version and len(server.versions("shop")) == 2
     Registry(w.store).rollback("shop", op_id="back", actor="ada", reason="worse", now=NOW)
-    record_run(second)
+    assert follow_champion(w).champion == "1"
     assert server.champion("shop") == before.version and len(server.versions("shop")) == 2
 
 

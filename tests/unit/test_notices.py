@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from perennial.jobs.approval import NOBODY, ApprovalRequest
-from perennial.jobs.notices import of_approval, of_failure, of_outcome, of_report, tell
+from perennial.jobs.notices import of_approval, of_entry, of_failure, of_outcome, of_report, tell
 from perennial.jobs.results import OutcomeResult
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import (
@@ -20,6 +20,7 @@ from perennial.monitoring.results import (
     QualityReport,
 )
 from perennial.notify import Notice
+from perennial.registry.log import LogEntry
 from perennial.settings import Settings
 from perennial.spec_source import parse_spec
 from perennial.store import memory_store
@@ -123,6 +124,18 @@ def test_a_request_for_approval_says_until_when_and_how_to_answer(w: Workspace) 
     assert (found.kind, found.event, found.link) == ("approval", "approval-v2", request.page)
     for part in ("against champion v1", "2026-11-24 09:30 UTC", "approve shop v2 --reject", request.card):
         assert part in found.text
+
+
+def test_what_somebody_did_by_hand_is_told_with_who_and_why(w: Workspace) -> None:
+    entry = LogEntry(
+        generation=4, op_id="cli", kind="promotion", version="v2", previous="v1", actor="ada", time=NOW,
+        reason="new law",
+    )  # fmt: skip
+    found = of_entry(w.spec, entry)
+    assert found.subject == "shop: promoted version v2 by ada" and "ada says why: new law" in found.text
+    assert found.event == notice_of(w, promoted=True, generation=4, previous="v1").event
+    back = of_entry(w.spec, entry.model_copy(update={"kind": "rollback", "restores": 2}))
+    assert (back.kind, back.event) == ("rolled_back", "rolled-back-4-v2")
 
 
 def feature(name: str, value: float | None, moved: bool | None) -> FeatureDrift:

@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from perennial import keys
-from perennial.cli.output import Json, show, show_table
+from perennial.cli.output import Json, progress, show, show_table
 from perennial.errors import NotFoundError
+from perennial.registry.log import LogEntry
 from perennial.registry.registry import Registry
 from perennial.registry.registry import models as models_of
 from perennial.settings import Settings
@@ -89,12 +90,14 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Make a version champion by hand, past the gate; the log says who and why."""
-    registry = _registry()
+    settings = Settings.load()
+    registry = Registry(open_store(settings))
     registry.manifest(model, version)
     entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
     )
     show(entry, as_json, lambda: f"{model} serves version {entry.version} (generation {entry.generation}).")
+    _follow(registry, settings, model, entry)
 
 
 def rollback(
@@ -105,10 +108,32 @@ def rollback(
     as_json: Json = False,
 ) -> None:
     """Go back to a former champion."""
-    entry = _registry().rollback(
+    settings = Settings.load()
+    registry = Registry(open_store(settings))
+    entry = registry.rollback(
         model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC), to=to
     )
     show(entry, as_json, lambda: f"{model} is back on version {entry.version} (generation {entry.generation}).")
+    _follow(registry, settings, model, entry)
+
+
+def _follow(registry: Registry, settings: Settings, model: str, entry: LogEntry) -> None:
+    """Bring the page and MLflow up to date, and tell those who want to know; what goes wrong there is only said."""
+    from perennial.jobs.aftermath import after_entry
+    from perennial.jobs.workspace import Workspace
+
+    manifest = registry.manifest(model, entry.version)
+    workspace = Workspace(
+        spec=manifest.spec,
+        store=registry.store,
+        run=manifest.run,
+        code=manifest.code,
+        api_url=settings.api_url,
+        progress=progress,
+        now=lambda: datetime.now(UTC),
+        settings=settings,
+    )
+    after_entry(workspace, entry)
 
 
 def _registry() -> Registry:

@@ -1,4 +1,4 @@
-"""What follows a result besides keeping it: people are told, the model's page is brought up to date.
+"""What follows a result besides keeping it: people are told, the model's page and MLflow are brought up to date.
 
 None of it may fail a run: what goes wrong here is said as progress, and the next result makes up for it.
 """
@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from perennial.errors import PerennialError
-from perennial.jobs import notices, page
+from perennial.jobs import notices, page, tracking
 from perennial.jobs.approval import ApprovalRequest
 from perennial.jobs.results import OutcomeResult
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import MonitorReport
+from perennial.registry.log import LogEntry
 
 
 def after_outcome(w: Workspace, outcome: OutcomeResult) -> None:
     """A training has ended."""
     _follow(w, "the page was not published", lambda: page.publish(w))
+    if outcome.trained:
+        tracking.record_run(w)
     notice = notices.of_outcome(w, outcome)
     if notice is not None:
         notices.tell(w, notice)
@@ -34,6 +37,13 @@ def after_report(w: Workspace, report: MonitorReport) -> None:
     _follow(w, "the page was not published", lambda: page.publish(w))
     for notice in notices.of_report(w.spec, report):
         notices.tell(w, notice)
+
+
+def after_entry(w: Workspace, entry: LogEntry) -> None:
+    """Somebody has moved the champion by hand."""
+    _follow(w, "the page was not published", lambda: page.publish(w))
+    tracking.follow_champion(w)
+    notices.tell(w, notices.of_entry(w.spec, entry))
 
 
 def after_failure(w: Workspace, because: str) -> None:

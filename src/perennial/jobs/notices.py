@@ -11,8 +11,10 @@ from perennial.jobs.notices_words import listed, minute, paragraphs
 from perennial.jobs.results import OutcomeResult
 from perennial.jobs.workspace import Workspace
 from perennial.notify import Notice, Told, notify
+from perennial.registry.log import LogEntry
+from perennial.spec import ModelSpec
 
-__all__ = ["of_approval", "of_failure", "of_outcome", "of_report", "of_test", "tell"]
+__all__ = ["of_approval", "of_entry", "of_failure", "of_outcome", "of_report", "of_test", "tell"]
 
 
 def tell(w: Workspace, notice: Notice) -> Told:
@@ -75,6 +77,24 @@ def of_approval(w: Workspace, request: ApprovalRequest) -> Notice:
         ),
         at=request.at,
         link=request.page,
+    )
+
+
+def of_entry(spec: ModelSpec, entry: LogEntry) -> Notice:
+    """Somebody moved the champion by hand; the same event as where a run had done it."""
+    m, back = spec.name, entry.kind == "rollback"
+    before = f"Before it served version {entry.previous}." if entry.previous else "It is the first to serve."
+    return Notice(
+        model=m,
+        kind="rolled_back" if back else "promoted",
+        event=f"{'rolled-back' if back else 'promoted'}-{entry.generation}-{entry.version}",
+        subject=f"{m}: {'rolled back to' if back else 'promoted'} version {entry.version} by {entry.actor}",
+        text=paragraphs(
+            f"Version {entry.version} of {m} serves now, generation {entry.generation}. {before}",
+            f"{entry.actor} says why: {entry.reason}" if entry.reason else "",
+            f"To see how it came to that: perennial log {m}",
+        ),
+        at=entry.time,
     )
 
 

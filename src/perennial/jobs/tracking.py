@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -43,13 +44,21 @@ def record_run(w: Workspace, *, wait: float = WAIT_SECONDS) -> Logged:
 
     Never raises; what could not be logged is said as progress.
     """
+    return _send(w, lambda uri, folder: _record(w, uri, folder), wait)
+
+
+def follow_champion(w: Workspace, *, wait: float = WAIT_SECONDS) -> Logged:
+    """Let MLflow's alias name the champion, where MLflow knows that version. Never raises."""
+    return _send(w, lambda uri, folder: _champion(w, uri), wait)
+
+
+def _send(w: Workspace, make: Callable[[str, Path], Record], wait: float) -> Logged:
     uri = w.settings.mlflow_uri if w.settings else None
     if not uri:
         return Logged(note="no tracking server is named (MLFLOW_TRACKING_URI)")
     with tempfile.TemporaryDirectory(prefix="perennial-") as folder:
         try:
-            record = _record(w, uri, Path(folder))
-            logged = write(record, Path(folder), wait=wait)
+            logged = write(make(uri, Path(folder)), Path(folder), wait=wait)
         except PerennialError as error:
             logged = Logged(problem=error.message)
     if logged.problem:
@@ -88,16 +97,17 @@ def _record(w: Workspace, uri: str, folder: Path) -> Record:
         elif isinstance(report, CandidateReport):
             chosen = manifest if manifest and manifest.candidate == name else None
             runs.append(_trained(w, report, chosen, folder))
+    found = {"runs": tuple(runs)}
+    if manifest is None:
+        return _champion(w, uri).model_copy(update=found)
+    version = {"version": manifest.version, "version_key": _key(w, manifest.candidate)}
+    return _champion(w, uri).model_copy(update=found | version)
+
+
+def _champion(w: Workspace, uri: str) -> Record:
     head = Registry(w.store).head(w.spec.name)
-    return Record(
-        uri=uri,
-        model=w.spec.name,
-        at_ms=int(w.now().timestamp() * 1000),
-        runs=tuple(runs),
-        version=manifest.version if manifest else None,
-        version_key=_key(w, manifest.candidate) if manifest else None,
-        champion=head.version if head else None,
-    )
+    champion = head.version if head else None
+    return Record(uri=uri, model=w.spec.name, at_ms=int(w.now().timestamp() * 1000), champion=champion)
 
 
 def _trained(w: Workspace, report: CandidateReport, chosen: ModelManifest | None, folder: Path) -> TrackedRun:
