@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -36,12 +35,19 @@ class Lines(NamedTuple):
 NOTHING = Lines("", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Occasion:
+class Occasion(NamedTuple):
     """When the predictions of one request were made (ISO 8601, UTC), and the request's id."""
 
     time: str
     request_id: str
+
+
+@dataclass(slots=True)
+class _Counts:
+    """Of one model: predictions that were served, and lines that took a number."""
+
+    served: int = 0
+    written: int = 0
 
 
 class Capture:
@@ -49,8 +55,7 @@ class Capture:
 
     def __init__(self, instance: str) -> None:
         self._instance = instance
-        self._written: Counter[str] = Counter()
-        self._served: Counter[str] = Counter()
+        self._counts: dict[str, _Counts] = {}
 
     def lines(
         self,
@@ -64,13 +69,13 @@ class Capture:
 
         A prediction whose line is too long takes a number all the same, so that its loss shows as a gap.
         """
-        manifest, entry = snapshot.predictor.manifest, snapshot.entry
-        model, share = manifest.spec.name, manifest.spec.monitor.capture
-        served = self._served[model]
-        self._served[model] = served + len(predictions)
+        spec, entry = snapshot.predictor.manifest.spec, snapshot.champion.entry
+        model, share = spec.name, spec.monitor.capture
+        counts = self._counts.get(model) or self._counts.setdefault(model, _Counts())
+        served, number = counts.served, counts.written
+        counts.served += len(predictions)
         if not share:
             return NOTHING
-        number = self._written[model]
         start = (
             f'{{"kind":"{KIND}","model":"{model}","version":"{entry.version}","generation":{entry.generation},'
             f'"time":"{occasion.time}","request_id":{to_json(occasion.request_id).decode()},'
@@ -80,18 +85,21 @@ class Capture:
         lost = 0
         for record, prediction, identifier in zip(records, predictions, prediction_ids, strict=True):
             served += 1
-            if not is_sampled(identifier, share):
+            if share < 1 and not is_sampled(identifier, share):
                 continue
             number += 1
-            line = f'{start}"prediction_id":"{identifier}","number":{number},"served":{served},'
-            line += _record_and_answer(record, prediction)
+            sent = record.__pydantic_serializer__.to_json(record, by_alias=True, exclude_unset=True).decode()
+            line = (
+                f'{start}"prediction_id":"{identifier}","number":{number},"served":{served},"record":{sent},'
+                f'"prediction":{_answer(prediction)}}}\n'
+            )
             if not line.isascii():  # separators of lines other than \n are no line's end to all who read a log
                 line = _NOT_ASCII.sub(_escaped, line)
             if len(line) > MAX_LINE_BYTES:
                 lost += 1
             else:
                 found.append(line)
-        self._written[model] = number
+        counts.written = number
         return Lines("".join(found), lost)
 
 
@@ -102,13 +110,12 @@ def is_sampled(prediction_id: str, share: float) -> bool:
     return int.from_bytes(blake2b(prediction_id.encode(), digest_size=8).digest(), "big") < share * 2**64
 
 
-def _record_and_answer(record: BaseModel, prediction: Prediction) -> str:
-    """The end of a line: the record as it was sent, and what was answered."""
-    sent = record.model_dump_json(by_alias=True, exclude_unset=True)
-    answer = to_json(prediction.prediction).decode()
-    if prediction.probabilities is not None:
-        answer += f',"probabilities":{to_json(prediction.probabilities).decode()}'
-    return f'"record":{sent},"prediction":{answer}}}\n'
+def _answer(prediction: Prediction) -> str:
+    """What was answered, from its value on."""
+    value = to_json(prediction.prediction).decode()
+    if prediction.probabilities is None:
+        return value
+    return f'{value},"probabilities":{to_json(prediction.probabilities).decode()}'
 
 
 def _escaped(found: re.Match[str]) -> str:
