@@ -161,7 +161,7 @@ def monitor_report(number: int, champion: str, labels: int | None = None, model:
     served = 900 + round(300 * math.sin(number / 4))
     return MonitorReport(
         model=model,
-        run=until.strftime("%Y-%m-%dT%H-%M-%S"),
+        run=f"{until:%Y%m%dT%H%M%SZ}-0a1b2c3d",
         since=until - timedelta(days=7),
         until=until,
         champion=champion,

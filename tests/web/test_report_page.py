@@ -32,7 +32,7 @@ const found = Object.fromEntries([
 ]);
 document.getElementById("out").textContent = JSON.stringify(found);
 </script>"""
-RUN = "2026-11-18T21-00-00"
+RUN = "20261118T210000Z-0a1b2c3d"
 
 
 @pytest.fixture
