@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from perennial.cli import app
 from perennial.deploy.up import LocalStack
 from perennial.jobs.notices import of_test, tell
 from perennial.jobs.workspace import Workspace, open_workspace
@@ -186,3 +188,18 @@ def test_a_run_tells_with_a_link_to_the_model_s_page(
     assert tell(w, of_test(w)).channels == ("topic", "slack")
     assert f"{stack.site_url.rsplit('/', 1)[0]}/model.html#{MODEL}" in hook.posts[0]
     assert said == [f"told by topic: {MODEL}: a test message", f"told by slack: {MODEL}: a test message"]
+
+
+def test_the_command_sends_a_test_message_and_says_where_it_went(
+    store: Store, hook: Webhook, secret: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(SPEC + f"notify: {{slack_webhook_secret: {secret}}}\n")
+    done = CliRunner().invoke(app, ["notify", str(path), "--json"])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["channels"] == ["topic", "slack"]
+    assert hook.posts[0].startswith("*shop: a test message*")
+    hook.status = 500
+    refused = CliRunner().invoke(app, ["notify", str(path)])
+    assert refused.exit_code == 10
+    assert "sent by topic" in refused.stdout and "The webhook answered 500" in refused.stderr
