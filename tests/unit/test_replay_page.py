@@ -82,7 +82,7 @@ def test_both_series_are_drawn_with_gaps_and_a_mark_where_the_version_changes() 
     assert drawn.keys() == {"now", "before"}
     assert str(drawn["before"]).count("M") == 2  # a gap divides it
     marks = [one for one in chart.iter("line") if one.get("class") == "mark"]
-    assert len(marks) == 1 and marks[0].get("x1") == "944.0"
+    assert len(marks) == 1 and marks[0].get("x1") == "912.0"
 
 
 def test_without_the_static_series_only_one_is_drawn() -> None:
@@ -116,7 +116,7 @@ def test_ticks_are_few_round_and_hold_all_values(low: float, high: float) -> Non
 
 
 def test_a_single_point_is_drawn_as_a_dot() -> None:
-    chart = line_chart("one", "one", [START], [Line("only", "now", [1.0])], [])
+    chart = line_chart("one", [START], [Line("only", "now", [1.0])], [])
     assert any("L" in str(one.get("d")) for one in ET.fromstring(chart).iter("path"))
 
 

@@ -34,6 +34,7 @@ def snapshot(w: Workspace) -> SnapshotResult:
             duplicates=version.duplicates,
             work="; ".join(decision.reasons) if decision.retrain else None,
             blocked=decision.blocked,
+            window_rows=version.rows("window"),
         )
 
     return w.once(step_key(w, "snapshot"), SnapshotResult, compute)

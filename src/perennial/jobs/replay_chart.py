@@ -9,7 +9,7 @@ from datetime import datetime
 from html import escape
 
 WIDTH, HEIGHT = 960, 380
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 36, 56
+LEFT, RIGHT, TOP, BOTTOM = 64, 48, 36, 56
 TICKS = 5
 
 
@@ -22,7 +22,7 @@ class Line:
     values: Sequence[float | None]
 
 
-def line_chart(title: str, label: str, times: Sequence[datetime], lines: Sequence[Line], marks: Iterable[int]) -> str:
+def line_chart(title: str, times: Sequence[datetime], lines: Sequence[Line], marks: Iterable[int]) -> str:
     """Lines over ``times``, one value for each, with a mark on the axis at some of them (by position).
 
     Returns:
@@ -55,7 +55,6 @@ def line_chart(title: str, label: str, times: Sequence[datetime], lines: Sequenc
         ]
         parts.append(f'<path class="{line.style}" d="{_path(points)}"/>')
     parts += _legend(lines)
-    parts.append(f'<text class="end" x="{LEFT - 8}" y="{TOP - 16}">{escape(label)}</text>')
     described = escape(f"{title}: {' and '.join(line.name for line in lines)}, {len(times)} periods", quote=True)
     box = f"0 0 {WIDTH} {HEIGHT}"
     return f'<svg viewBox="{box}" role="img" aria-label="{described}">{"".join(parts)}</svg>'
@@ -84,7 +83,7 @@ def _path(points: Sequence[str | None]) -> str:
 
 
 def _legend(lines: Sequence[Line]) -> list[str]:
-    parts, at = [], LEFT + 60
+    parts, at = [], LEFT
     for line in lines:
         parts.append(f'<path class="{line.style}" d="M{at},{TOP - 20}h28"/>')
         parts.append(f'<text x="{at + 36}" y="{TOP - 20}" dy=".32em">{escape(line.name)}</text>')

@@ -85,7 +85,7 @@ def _chart(found: Replay) -> str:
     marks = [place for place in range(1, len(versions)) if versions[place] != versions[place - 1]]
     times = [period.since for period in found.periods]
     caption = f"{'Lower' if found.lower_is_better else 'Higher'} is better. A mark below: another version serves."
-    chart = line_chart(f"{found.metric} per period", found.metric.replace("_", " ")[:12], times, lines, marks)
+    chart = line_chart(f"{found.metric} per period", times, lines, marks)
     return f"<figure>{chart}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
