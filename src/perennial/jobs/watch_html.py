@@ -103,9 +103,10 @@ def _performance(seen: Watched, champion: ModelManifest) -> Sheet | None:
     """The champion's answers beside the truth. The columns' names are our own: a spec's could be any."""
     found = champions_own(champion, seen.truth)
     task, classes = champion.spec.task, champion.classes
-    if not found.rows.num_rows:
+    truth = found.rows.column(champion.spec.target.column)
+    if pc.count_distinct(truth).as_py() < 2:  # of one class or value nothing can be drawn
         return None
-    columns = {"truth": found.rows.column(champion.spec.target.column), "answer": found.about.column("prediction")}
+    columns = {"truth": truth, "answer": found.about.column("prediction")}
     chances = []
     if task == "binary":
         chances = [f"probability of {classes[-1]}"]

@@ -6,7 +6,7 @@ today's type counts as missing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 from pydantic import JsonValue
@@ -99,12 +99,21 @@ def _about(lines: Sequence[CapturedPrediction], spec: ModelSpec) -> pa.RecordBat
 
 def _typed(cells: Sequence[JsonValue], kind: pa.DataType, *, is_time: bool = False) -> pa.Array:
     """Cells as a column of float64, text or timestamp[us]; null where one does not fit."""
-    if pa.types.is_timestamp(kind):
-        texts = pa.array([None if isinstance(cell, (dict, list, bool)) else _text(cell) for cell in cells], pa.string())
-        return (check_time(texts) if is_time else check_feature(texts, _DATE)).values
     if pa.types.is_floating(kind):
-        return pa.array([_number(cell) for cell in cells], kind)
-    return pa.array([_text(cell) for cell in cells], kind)
+        return _column(cells, kind, _number)
+    encoded = _column(cells, pa.string(), _text).dictionary_encode()
+    distinct = pa.array([label(text) for text in encoded.dictionary.to_pylist()], pa.string())
+    if pa.types.is_timestamp(kind):
+        distinct = (check_time(distinct) if is_time else check_feature(distinct, _DATE)).values
+    return distinct.take(encoded.indices)
+
+
+def _column(cells: Sequence[JsonValue], kind: pa.DataType, fitted: Callable[[JsonValue], object]) -> pa.Array:
+    """Cell by cell only where one is of another type, which is rare."""
+    try:
+        return pa.array(cells, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return pa.array([fitted(cell) for cell in cells], kind)
 
 
 def _number(cell: JsonValue) -> float | None:
