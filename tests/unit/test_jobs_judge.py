@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +141,10 @@ def test_a_second_run_waits_its_turn_and_a_finished_one_leaves_it(open_run: Open
     lock.release(store, "shop", "elsewhere", NOW)
     assert cycle.run_cycle(open_run()).promoted
     assert lock.holder(store, "shop", NOW) is None
+
+
+def test_a_conclusion_repeated_later_says_when_the_run_ended(open_run: Open) -> None:
+    first = run_cycle(open_run())
+    w = open_run()
+    later = Workspace(w.spec, w.store, w.run, w.code, None, lambda line: None, lambda: NOW + timedelta(hours=1))
+    assert steps.conclude(later) == first

@@ -152,8 +152,8 @@ def conclude(w: Workspace) -> OutcomeResult:
         reasons=decision.reasons,
         failures=decision.failures,
     )
-    w.once(outcome_key(w, found.dataset), OutcomeResult, lambda: outcome)
-    return outcome
+    first = w.once(outcome_key(w, found.dataset), OutcomeResult, lambda: outcome)
+    return outcome.model_copy(update={"at": first.at}) if first.run == w.run else outcome
 
 
 def unchanged(w: Workspace) -> OutcomeResult:
