@@ -11,7 +11,7 @@ from perennial.monitoring.decision import RetrainDecision, Signals, decide
 from perennial.monitoring.results import DriftReport, PerformanceReport
 from perennial.spec_policy import Retrain
 
-POLICY = Retrain(new_rows=1000, cooldown="6h")  # type: ignore[arg-type]  # durations are read from text
+POLICY = Retrain(new_rows=1000, cooldown=timedelta(hours=6))
 MOVED = "4 of 10 features moved"
 DRIFT = DriftReport(
     status="drift", why=MOVED, rows=500, needed=100, judged=10, moved=4, share=0.4, bound=0.3, features=()

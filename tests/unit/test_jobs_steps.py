@@ -19,7 +19,7 @@ from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec
 from perennial.spec_source import parse_spec
-from perennial.store import Store, memory_store
+from perennial.store import Served, Store, memory_store
 from tests.support.shop import SPEC, write_rows
 
 
@@ -63,11 +63,11 @@ class DyingStore(Store):
         super().__init__(store._raw)
         self.made, self.after = 0, after
 
-    def put_new(self, key: str, data: bytes) -> str:
+    def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
         self.made += not self.exists(key)
         if self.made == 2 and not self.after:
             raise Killed
-        etag = super().put_new(key, data)
+        etag = super().put_new(key, data, served=served)
         if self.made == 2:
             raise Killed
         return etag
