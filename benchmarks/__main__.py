@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import capture, cycle, serving
+from benchmarks import capture, cycle, monitoring, serving
 
 if __name__ == "__main__":
-    sys.exit(serving.main([]) or capture.main([]) or cycle.main([]))
+    sys.exit(serving.main([]) or capture.main([]) or cycle.main([]) or monitoring.main([]))

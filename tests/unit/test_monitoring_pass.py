@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -198,6 +199,23 @@ def test_steps_apart_come_to_what_a_pass_in_one_process_comes_to(shop: Shop) -> 
         step(w, html=False)
     monitor_retain(w)
     assert monitor_summary(w) == whole
+
+
+def test_tasks_at_once_and_the_same_task_twice_at_once_come_to_one_result(shop: Shop) -> None:
+    expensive(shop, 150)
+    monitor_check(shop.workspace())
+    steps = [monitor_quality, monitor_drift, monitor_performance] * 2
+
+    def run(step: Callable[..., Any]) -> Any:
+        return step(shop.workspace(), html=False)
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        found = list(pool.map(run, steps))
+    assert found[:3] == found[3:]
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda w: monitor_summary(w), [shop.workspace(), shop.workspace()])
+    assert first == second
+    assert (first.quality, first.drift, first.performance) == tuple(each.report for each in found[:3])
 
 
 def test_what_is_kept_is_what_was_returned(shop: Shop) -> None:

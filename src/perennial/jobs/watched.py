@@ -6,16 +6,19 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from perennial.errors import IntegrityError, NotFoundError, SettingsError
 from perennial.jobs.results import StepResult
 from perennial.jobs.state import result_of, step_key
 from perennial.jobs.workspace import Workspace
-from perennial.monitoring.baseline import Baseline, absent, load_baseline
 from perennial.monitoring.captures import Span, batches
-from perennial.monitoring.observed import Labelled, Observed, labelled, observe
 from perennial.registry.manifest import ModelManifest
 from perennial.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from perennial.monitoring.baseline import Baseline
+    from perennial.monitoring.observed import Labelled, Observed
 
 LABELS = timedelta(days=30)
 """How far back performance is measured, where the window is no longer."""
@@ -81,10 +84,14 @@ class Watched:
 
     @cached_property
     def window(self) -> Observed:
+        from perennial.monitoring.observed import observe
+
         return observe(self.w.store, self.w.spec, self.plan.since, self.plan.until)
 
     @cached_property
     def truth(self) -> Labelled:
+        from perennial.monitoring.observed import labelled
+
         return labelled(self.w.store, self.w.spec, since=self.plan.labels_since, until=self.plan.until)
 
     @cached_property
@@ -99,5 +106,7 @@ class Watched:
 
     @cached_property
     def baseline(self) -> Baseline:
+        from perennial.monitoring.baseline import absent, load_baseline
+
         champion = self.champion
         return absent(champion) if isinstance(champion, str) else load_baseline(self.w.store, champion)
