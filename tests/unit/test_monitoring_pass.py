@@ -12,7 +12,7 @@ from obstore.store import MemoryStore
 
 from perennial import keys
 from perennial.datasets.collected import collected_bytes
-from perennial.errors import NotFoundError, SettingsError
+from perennial.errors import NotFoundError, SettingsError, StoreRefused
 from perennial.jobs import lock
 from perennial.jobs.watch import (
     PassResult,
@@ -251,6 +251,21 @@ def test_a_pass_about_the_past_does_not_remove_its_own_files(shop: Shop) -> None
     assert list(shop.store.folders(keys.monitor_runs("shop"))) == [old, newest]
     run_pass(shop.workspace("next", spec=spec, now=NOW + timedelta(hours=1)), html=False)
     assert len(shop.store.folders(keys.monitor_runs("shop"))) == 1
+
+
+class Keeping(Store):
+    """Lets nobody remove anything, as a bucket's policy may."""
+
+    def remove(self, key: str) -> None:
+        raise StoreRefused(f"{key}: 403 Forbidden")
+
+
+def test_reports_that_may_not_be_removed_cost_a_line_never_the_pass(shop: Shop) -> None:
+    spec = shop_spec("monitor: {keep_reports: 1}\n")
+    run_pass(shop.workspace("old", spec=spec), at=NOW - timedelta(hours=6), html=False)
+    report = run_pass(shop.workspace(spec=spec, store=Keeping(shop.store._raw)), html=False)
+    assert shop.lines[-1].startswith("old reports were not removed: shop/monitor/runs/")
+    assert shop.store.exists(keys.monitor_summary("shop", report.run))
 
 
 class Killed(BaseException):

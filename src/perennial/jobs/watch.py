@@ -116,18 +116,26 @@ def monitor_performance(w: Workspace, *, seen: Watched | None = None, html: bool
 
 
 def monitor_retain(w: Workspace) -> RetainResult:
-    """Remove the files of all but the newest ``monitor.keep_reports`` passes, never those of this one."""
+    """Remove the files of all but the newest ``monitor.keep_reports`` passes, never those of this one.
+
+    What cannot be removed is said; the next pass tries again.
+    """
     m, own, site = w.spec.name, Watched(w).plan.name, _site(w)
-    shown = site.folders(keys.page_reports(m)) if site is not None else ()
-    names = w.store.folders(keys.monitor_runs(m))  # after the site's: what is published in between is not taken for old
-    kept = {own, *names[-w.spec.monitor.keep_reports :]}
-    old = [name for name in names if name not in kept]
-    for name in shown:
-        if site is not None and name not in kept:
-            _clear(site, keys.page_report(m, name, ""))
-    for name in old:
-        _clear(w.store, keys.monitor_file(m, name, ""))
-    return RetainResult(removed=tuple(old))
+    removed = []
+    try:
+        shown = site.folders(keys.page_reports(m)) if site is not None else ()
+        names = w.store.folders(keys.monitor_runs(m))  # after the site's: what is published meanwhile is not old
+        kept = {own, *names[-w.spec.monitor.keep_reports :]}
+        for name in shown:
+            if site is not None and name not in kept:
+                _clear(site, keys.page_report(m, name, ""))
+        for name in names:
+            if name not in kept:
+                _clear(w.store, keys.monitor_file(m, name, ""))
+                removed.append(name)
+    except PerennialError as error:
+        w.progress(f"old reports were not removed: {error}")
+    return RetainResult(removed=tuple(removed))
 
 
 def monitor_summary(w: Workspace) -> PassResult:
