@@ -9,20 +9,16 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from perennial import keys
-from perennial.errors import PerennialError
 from perennial.jobs.results import StepResult
 from perennial.jobs.state import result_of, step_key
+from perennial.jobs.watch_files import keep_newest, publish_reports
 from perennial.jobs.watched import CheckResult, Watched, plan
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import DriftReport, Finding, MonitorReport, PerformanceReport, QualityReport
 from perennial.spec import canonical
-from perennial.store import Served, Store
 
 if TYPE_CHECKING:
     from perennial.monitoring.rendering import Kind
-
-FOREVER = "public, max-age=31536000, immutable"
-REPORT_FILE = "monitor.json"
 
 
 class QualityResult(StepResult):
@@ -120,22 +116,7 @@ def monitor_retain(w: Workspace) -> RetainResult:
 
     What cannot be removed is said; the next pass tries again.
     """
-    m, own, site = w.spec.name, Watched(w).plan.name, _site(w)
-    removed = []
-    try:
-        shown = site.folders(keys.page_reports(m)) if site is not None else ()
-        names = w.store.folders(keys.monitor_runs(m))  # after the site's: what is published meanwhile is not old
-        kept = {own, *names[-w.spec.monitor.keep_reports :]}
-        for name in shown:
-            if site is not None and name not in kept:
-                _clear(site, keys.page_report(m, name, ""))
-        for name in names:
-            if name not in kept:
-                _clear(w.store, keys.monitor_file(m, name, ""))
-                removed.append(name)
-    except PerennialError as error:
-        w.progress(f"old reports were not removed: {error}")
-    return RetainResult(removed=tuple(removed))
+    return RetainResult(removed=keep_newest(w, Watched(w).plan.name))
 
 
 def monitor_summary(w: Workspace) -> PassResult:
@@ -148,7 +129,7 @@ def monitor_summary(w: Workspace) -> PassResult:
     key = keys.monitor_summary(w.spec.name, seen.plan.name)
     found = w.once(key, PassResult, lambda: _summary(w, seen.plan))
     _put(w, seen, "monitor", found)
-    _publish(w, found)
+    publish_reports(w, found)
     return found
 
 
@@ -195,11 +176,6 @@ def _summary(w: Workspace, about: CheckResult) -> PassResult:
     )
 
 
-def _clear(store: Store, prefix: str) -> None:
-    for entry in store.list(prefix):
-        store.remove(entry.key)
-
-
 def _put(w: Workspace, seen: Watched, name: str, report: Finding) -> None:
     key = keys.monitor_file(w.spec.name, seen.plan.name, f"{name}.json")
     w.store.put_new(key, canonical(report.model_dump(mode="json")))
@@ -209,24 +185,3 @@ def _html(seen: Watched, kind: Kind, drift: DriftReport | None) -> tuple[str, ..
     from perennial.jobs.watch_html import add_reports
 
     return add_reports(seen, (kind,), drift)
-
-
-def _site(w: Workspace) -> Store | None:
-    from perennial.jobs.page import site_store
-
-    return site_store(w.settings) if w.settings else None
-
-
-def _publish(w: Workspace, found: PassResult) -> None:
-    """Copy the files of a pass to the site: a view of the bucket, whose failure is said and fails nothing."""
-    site = _site(w)
-    if site is None:
-        return
-    try:
-        for name in (REPORT_FILE, *found.html):
-            data = w.store.get(keys.monitor_file(w.spec.name, found.run, name)).data
-            kind = "text/html" if name.endswith(".html") else "application/json"
-            served = Served(f"{kind}; charset=utf-8", FOREVER)
-            site.put_new(keys.page_report(w.spec.name, found.run, name), data, served=served)
-    except PerennialError as error:
-        w.progress(f"the reports were not published: {error}")
