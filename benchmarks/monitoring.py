@@ -60,8 +60,8 @@ def main(arguments: list[str]) -> int:
     print(
         f"{options.rows:,} predictions, {len(mixed.NUMBERS) + len(mixed.CATEGORIES)} columns, {options.labels:,} labels"
     )
-    for part, seconds in figures.items():
-        print(f"{part:<32} {seconds:6.1f} s")
+    for part, (seconds, processor) in figures.items():
+        print(f"{part:<32} {seconds:6.1f} s, {processor:.1f} s of processor time")
     print(f"{'peak memory of all processes':<32} {peak / 1e9:6.2f} GB")
     return 0
 
