@@ -31,6 +31,8 @@ from tests.support.browser import find_browser
 
 __all__ = ["airflow"]
 
+pytestmark = pytest.mark.timeout(600)  # Airflow starts here, and each of its tasks is a process
+
 SPEC = """
 name: {name}
 task: multiclass

@@ -124,6 +124,14 @@ class Airflow:
         assert done.returncode == 0, done.stdout + done.stderr
         self.rest.send("PATCH", "dags?dag_id_pattern=~&update_mask=is_paused", {"is_paused": False})
 
+    def pause(self, dag_id: str) -> None:
+        """Have runs of a DAG wait."""
+        self.rest.send("PATCH", f"dags/{dag_id}", {"is_paused": True})
+
+    def delete(self, dag_id: str, run_id: str) -> None:
+        """Remove a run."""
+        self.rest.send("DELETE", _run(dag_id, run_id))
+
     def trigger(self, dag_id: str, conf: Mapping[str, object] | None = None, **fields: object) -> str:
         """Start a run; returns its id. ``fields`` are further ones of the request, such as ``logical_date``."""
         body = {"logical_date": None, "conf": dict(conf or {}), **fields}
@@ -164,7 +172,7 @@ class Airflow:
         }  # fmt: skip
         self.rest.send("POST", f"dags/{dag_id}/clearTaskInstances", body)
 
-    def await_run(self, dag_id: str, run_id: str, seconds: float = 240.0) -> str:
+    def await_run(self, dag_id: str, run_id: str, seconds: float = 300.0) -> str:
         """Wait for the end of a run; returns its state."""
         return self.wait(
             lambda: state if (state := self.run_state(dag_id, run_id)) in ENDED else None,
@@ -172,7 +180,7 @@ class Airflow:
         )  # fmt: skip
 
     def await_task(
-        self, dag_id: str, run_id: str, task_id: str, states: Collection[str] = FINISHED, seconds: float = 180.0
+        self, dag_id: str, run_id: str, task_id: str, states: Collection[str] = FINISHED, seconds: float = 300.0
     ) -> str:
         """Wait until a task is in one of ``states``; returns which."""
         return self.wait(
