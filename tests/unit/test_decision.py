@@ -67,6 +67,11 @@ def test_the_cooldown_holds_until_it_is_over() -> None:
     assert decided(drift=DRIFT, since_last=timedelta(hours=6)).retrain
 
 
+def test_a_training_from_a_clock_that_ran_ahead_blocks_no_longer_than_the_cooldown() -> None:
+    assert decided(drift=DRIFT, since_last=timedelta(days=-300)).retrain
+    assert not decided(drift=DRIFT, since_last=timedelta(seconds=-1)).retrain
+
+
 def test_a_person_waits_for_no_cooldown() -> None:
     assert decided(cause="manual", since_last=timedelta(0)).retrain
     assert not decided(cause="schedule", since_last=timedelta(0)).retrain

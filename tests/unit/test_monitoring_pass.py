@@ -101,6 +101,31 @@ def test_what_was_collected_before_is_nothing_new(shop: Shop) -> None:
     assert monitor_performance(again, html=False).waiting == 0
 
 
+def test_feedback_that_is_off_is_never_new_however_much_was_collected_before(shop: Shop) -> None:
+    expensive(shop)
+    found = labelled(shop.store, shop.spec, since=None, until=None)
+    data = collected_bytes(shop.spec, found.rows, found.about["prediction_id"], "earlier", NOW)
+    shop.store.put_new(keys.collected("shop", "feedback", 1), data)
+    assert run_pass(shop.workspace("on"), html=False).retrain
+    off = shop.spec.model_copy(update={"retrain": shop.spec.retrain.model_copy(update={"feedback": False})})
+    report = run_pass(shop.workspace("off", spec=off), html=False)
+    assert (report.drift.status, report.retrain) == ("drift", False)
+    assert report.blocked == "this dataset has been trained on with this spec before"
+
+
+def test_what_is_collected_while_a_pass_runs_is_counted_once(shop: Shop) -> None:
+    expensive(shop)
+    retrain = shop.spec.retrain.model_copy(update={"new_rows": 300})
+    w = shop.workspace(spec=shop.spec.model_copy(update={"retrain": retrain}))
+    monitor_check(w)
+    for step in (monitor_quality, monitor_drift, monitor_performance):
+        step(w, html=False)
+    found = labelled(shop.store, shop.spec, since=None, until=None)
+    data = collected_bytes(shop.spec, found.rows, found.about["prediction_id"], "training", NOW)
+    shop.store.put_new(keys.collected("shop", "feedback", 1), data)
+    assert monitor_summary(w).reasons[0].startswith("300 new rows with their truth")
+
+
 def test_a_few_labels_by_the_api_wait_for_more_as_they_do_when_collected(shop: Shop) -> None:
     lines = shop.serve(100)
     shop.tell(lines[:49])

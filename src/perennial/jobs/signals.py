@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from perennial import keys
 from perennial.datasets.landing import list_landed
 from perennial.datasets.manifest import DatasetManifest
 from perennial.datasets.reading import read_file
@@ -24,7 +25,7 @@ def of_snapshot(w: Workspace, dataset: DatasetManifest) -> Signals:
         forced=w.force,
         first=last is None,
         trained_before=w.store.exists(outcome_key(w, dataset.id)),
-        fresh_rows=sum(s.accepted - s.held_back for s in dataset.sources if s.digest not in learnt),
+        fresh_rows=sum(s.accepted - s.held_back - s.superseded for s in dataset.sources if s.digest not in learnt),
         since_last=w.now() - last.at if last and last.at else None,
     )
 
@@ -37,7 +38,7 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
     last = last_training(w.store, w.spec.name)
     learnt = learnt_sources(w.store, w.spec.name, last)
     landed = [file for file in list_landed(w.store, w.spec) if file.digest not in learnt]
-    fresh = waiting + sum(_rows(w, file.key) for file in landed)
+    fresh = waiting + sum(_rows(w, file.key) for file in landed if _counts(w, file.key))
     return Signals(
         cause="monitor",
         first=last is None and fresh > 0,
@@ -48,6 +49,11 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
         since_last=w.now() - last.at if last and last.at else None,
         running=holder(w.store, w.spec.name, w.now()),
     )
+
+
+def _counts(w: Workspace, key: str) -> bool:
+    """Feedback that the spec leaves out is in no dataset, and so would be new for ever."""
+    return w.spec.retrain.feedback or keys.landing_kind(w.spec.name, key) != "feedback"
 
 
 def _rows(w: Workspace, key: str) -> int:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from perennial import keys
 from perennial.datasets.collected import KINDS, read_collected
 from perennial.jobs.collect import FEWEST_FEEDBACK
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.observed import Labelled
+
+
+def collected_count(w: Workspace) -> int:
+    """How many files were collected so far: where it has grown, some of what waited has landed."""
+    return sum(1 for kind in KINDS for _ in w.store.list(keys.landing(w.spec.name, f"{kind}/")))
 
 
 def waiting(w: Workspace, found: Labelled) -> int:

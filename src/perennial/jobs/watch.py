@@ -34,10 +34,14 @@ class DriftResult(StepResult):
 
 
 class PerformanceResult(StepResult):
-    """``waiting`` counts the predictions that the next training would learn from, once it collects them."""
+    """``waiting`` counts the predictions that the next training would learn from, once it collects them.
+
+    That is beside what the ``collected`` files hold that were there.
+    """
 
     report: PerformanceReport
     waiting: int
+    collected: int
     html: tuple[str, ...] = ()
 
 
@@ -93,7 +97,7 @@ def monitor_drift(w: Workspace, *, seen: Watched | None = None, html: bool = Tru
 
 def monitor_performance(w: Workspace, *, seen: Watched | None = None, html: bool = True) -> PerformanceResult:
     """How the champion does on what turned out true. Raises as :func:`monitor_quality`."""
-    from perennial.jobs.waiting import waiting
+    from perennial.jobs.waiting import collected_count, waiting
     from perennial.monitoring.performance import measure_performance, unmeasured
 
     seen = seen or Watched(w)
@@ -104,7 +108,8 @@ def monitor_performance(w: Workspace, *, seen: Watched | None = None, html: bool
             report = unmeasured(w.spec, champion)
         else:
             report = measure_performance(w.spec, champion, seen.truth)
-        return PerformanceResult(report=report, waiting=waiting(w, seen.truth))
+        collected = collected_count(w)
+        return PerformanceResult(report=report, waiting=waiting(w, seen.truth), collected=collected)
 
     found = w.once(step_key(w, "monitor-performance"), PerformanceResult, compute)
     _put(w, seen, "performance", found.report)
@@ -127,7 +132,7 @@ def monitor_summary(w: Workspace) -> PassResult:
     """
     seen = Watched(w)
     key = keys.monitor_summary(w.spec.name, seen.plan.name)
-    found = w.once(key, PassResult, lambda: _summary(w, seen.plan))
+    found = w.once(key, PassResult, lambda: _summary(w, seen))
     _put(w, seen, "monitor", found)
     publish_reports(w, found)
     return found
@@ -148,14 +153,18 @@ def run_pass(w: Workspace, *, at: datetime | None = None, html: bool = True) -> 
     return monitor_summary(w)
 
 
-def _summary(w: Workspace, about: CheckResult) -> PassResult:
+def _summary(w: Workspace, seen: Watched) -> PassResult:
     from perennial.jobs.signals import of_pass
+    from perennial.jobs.waiting import collected_count, waiting
     from perennial.monitoring.decision import decide
 
+    about = seen.plan
     quality = result_of(w, "monitor-quality", QualityResult).report
     drift = result_of(w, "monitor-drift", DriftResult).report
     performance = result_of(w, "monitor-performance", PerformanceResult)
-    decision = decide(w.spec.retrain, of_pass(w, drift, performance.report, performance.waiting))
+    same = performance.collected == collected_count(w)  # a training may have collected what waited
+    still = performance.waiting if same else waiting(w, seen.truth)
+    decision = decide(w.spec.retrain, of_pass(w, drift, performance.report, still))
     folder = keys.monitor_file(w.spec.name, about.name, "")
     html = [entry.key.removeprefix(folder) for entry in w.store.list(folder) if entry.key.endswith(".html")]
     return PassResult(

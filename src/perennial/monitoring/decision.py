@@ -83,8 +83,9 @@ def _blocked(policy: Retrain, signals: Signals) -> str | None:
         return "this dataset has been trained on with this spec before"
     if signals.cause == "manual" or signals.first or signals.since_last is None:
         return None
-    if signals.since_last < policy.cooldown:
-        return f"the last training was {_told(signals.since_last)} ago, and the cooldown is {_told(policy.cooldown)}"
+    since = abs(signals.since_last)  # a clock that was set back must not block for as long as that
+    if since < policy.cooldown:
+        return f"the last training was {_told(since)} ago, and the cooldown is {_told(policy.cooldown)}"
     return None
 
 
