@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -148,3 +149,49 @@ def test_a_conclusion_repeated_later_says_when_the_run_ended(open_run: Open) -> 
     w = open_run()
     later = Workspace(w.spec, w.store, w.run, w.code, None, lambda line: None, lambda: NOW + timedelta(hours=1))
     assert steps.conclude(later) == first
+
+
+class Overtaken(Store):
+    """A bucket in which another promotion comes in just before the rollback's commit."""
+
+    def __init__(self, store: Store, version: str) -> None:
+        super().__init__(store._raw)
+        self.version, self.real = version, store
+
+    def put_new(self, key: str, data: bytes, **more: Any) -> str:
+        if self.version and b'"kind":"rollback"' in data and key.startswith(keys.log_entries("shop")):
+            version, self.version = self.version, ""
+            Registry(self.real).promote("shop", version, op_id="by hand", actor="Ada", reason="urgent", now=NOW)
+        return super().put_new(key, data, **more)
+
+
+def test_a_version_promoted_while_the_way_back_is_taken_is_not_rolled_back(open_run: Open, store: Store) -> None:
+    run_cycle(open_run())
+    other = SPEC.replace("max_depth: 3", "max_depth: 5")
+    until_gate(open_run("three", other, force=True))
+    urgent = steps.register(open_run("three", other, force=True)).version
+    second = SPEC.replace("max_depth: 3", "max_depth: 4")
+    run_cycle(open_run("two", second, force=True))
+    w = open_run("two", second, force=True)
+    found = steps.rollback(replace(w, store=Overtaken(store, urgent)), "silent")
+    head = Registry(store).head("shop")
+    assert head is not None and head.version == urgent
+    assert (found.rolled_back, found.why) == (False, f"silent; {urgent} serves now")
+    assert check(store, "shop") == ()
+
+
+def test_a_rollback_that_was_cut_off_is_told_as_one_though_another_was_promoted_since(
+    open_run: Open, store: Store
+) -> None:
+    first = run_cycle(open_run())
+    other = SPEC.replace("max_depth: 3", "max_depth: 4")
+    run_cycle(open_run("two", other, force=True))
+    w = open_run("two", other, force=True)
+    Registry(store).rollback(
+        "shop", op_id=w.operation("rollback"), actor="perennial", reason="silent", now=NOW, to=first.version
+    )
+    third = run_cycle(open_run("three", SPEC.replace("max_depth: 3", "max_depth: 5"), force=True))
+    assert third.promoted
+    found = steps.rollback(w, "silent")
+    assert (found.rolled_back, found.to, found.generation) == (True, first.version, 3)
+    assert len(Registry(store).log("shop")) == 4

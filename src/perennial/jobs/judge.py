@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from perennial.errors import PromotionRefused
+from perennial.errors import ConflictError, PromotionRefused
 from perennial.jobs.results import (
     GateResult,
     OutcomeResult,
@@ -104,18 +104,19 @@ def rollback(w: Workspace, because: str = "") -> RollbackResult:
 
     def compute() -> RollbackResult:
         promoted = promote(w)
-        registry = Registry(w.store)
         why = because or w.because or "it failed its smoke test"
         if promoted.previous is None:
             return RollbackResult(version=promoted.version, rolled_back=False, why=f"{why}; it is the first version")
-        op_id = w.operation("rollback")
-        head = registry.head(w.spec.name)
-        if head is not None and head.version != promoted.version and head.op_id != op_id:
-            return RollbackResult(version=promoted.version, rolled_back=False, why=f"{why}; {head.version} serves now")
-        entry = registry.rollback(
-            w.spec.name, op_id=op_id, actor=ACTOR, reason=f"smoke test failed: {why}"[:500], now=w.now(),
-            to=promoted.previous,
-        )  # fmt: skip
+        registry = Registry(w.store)
+        try:
+            entry = registry.rollback(
+                w.spec.name, op_id=w.operation("rollback"), actor=ACTOR, reason=f"smoke test failed: {why}"[:500],
+                now=w.now(), to=promoted.previous, over=promoted.version,
+            )  # fmt: skip
+        except ConflictError:
+            head = registry.head(w.spec.name)
+            serves = head.version if head else "none"
+            return RollbackResult(version=promoted.version, rolled_back=False, why=f"{why}; {serves} serves now")
         return RollbackResult(
             version=promoted.version, rolled_back=True, why=why, to=entry.version, generation=entry.generation
         )

@@ -112,16 +112,24 @@ class Registry:
         return self._commit(log, intent, version, propose)
 
     def rollback(
-        self, model: str, *, op_id: str, actor: str, reason: str, now: datetime, to: str | None = None
+        self,
+        model: str,
+        *,
+        op_id: str,
+        actor: str,
+        reason: str,
+        now: datetime,
+        to: str | None = None,
+        over: str | None = ANYONE,
     ) -> LogEntry:
         """Make a former champion the champion again: ``to``, or the one promoted before the present one.
 
         Repeated rollbacks go ever further back, never to and fro. Without ``to``, the choice is made once,
-        when the operation is first tried.
+        when the operation is first tried. With ``over``, only while that version is champion.
 
         Raises:
             PromotionRefused: there is no champion before, ``to`` never was one, or it does not verify.
-            ConflictError: without ``to``, another champion was promoted meanwhile.
+            ConflictError: without ``to``, another champion was promoted meanwhile; or another than ``over`` serves.
             AlreadyExistsError: ``op_id`` was used for something else.
         """
         log = ModelLog(self.store, model)
@@ -129,6 +137,9 @@ class Registry:
         before = log.before(intent) if to is None else None
 
         def propose(newest: LogEntry | None) -> LogEntry:
+            champion = newest.version if newest else None
+            if over not in (ANYONE, champion):
+                raise ConflictError(f"{champion} serves now, not {over}.", remedy="Look at the log.")
             former = log.former(str(to), newest) if before is None else before
             if to is None and newest and newest.generation != intent.generation:
                 raise ConflictError(
