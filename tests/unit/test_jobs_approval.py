@@ -11,6 +11,7 @@ import pytest
 
 from perennial.datasets.landing import land
 from perennial.errors import NotFoundError, PromotionRefused, SettingsError
+from perennial.jobs import steps
 from perennial.jobs.airflow_rest import TaskPlace
 from perennial.jobs.answer import Answered, answer
 from perennial.jobs.approval import (
@@ -19,6 +20,7 @@ from perennial.jobs.approval import (
     ApprovalRequest,
     answer_approval,
     find_answer,
+    find_request,
     pending,
     request_approval,
 )
@@ -65,8 +67,15 @@ def ask(store: Store, spec: ModelSpec, open_run: Callable[[str], Workspace], tmp
 
     def make(run: str = "one", asked_by: TaskPlace | None = None) -> ApprovalRequest:
         w = open_run(run)
-        outcome = run_cycle(w)
-        assert outcome.waiting and not outcome.promoted
+        if asked_by is None:
+            outcome = run_cycle(w)
+            assert outcome.waiting and not outcome.promoted
+            return find_request(store, "shop", str(outcome.version))
+        steps.snapshot(w)
+        for candidate in spec.candidates:
+            steps.train(w, candidate)
+        steps.select(w)
+        steps.register(w)
         return request_approval(w, asked_by)
 
     return make
