@@ -7,6 +7,7 @@ import math
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from typing import Any
 
 from perennial.datasets.load import Rows
@@ -55,9 +56,10 @@ def _await_generation(endpoint: str, promoted: PromoteResult, w: Workspace) -> N
         except SmokeTestError as error:
             last = error.message
         else:
-            if served.get("generation", 0) >= promoted.generation:
+            generation = served.get("generation")
+            if isinstance(generation, int) and generation >= promoted.generation:
                 return
-            last = f"it serves generation {served.get('generation')}"
+            last = f"it serves generation {generation}"
         time.sleep(PAUSE_SECONDS)
     raise SmokeTestError(
         f"{endpoint} does not serve generation {promoted.generation} after {PATIENCE_SECONDS:.0f} s: {last}.",
@@ -67,28 +69,35 @@ def _await_generation(endpoint: str, promoted: PromoteResult, w: Workspace) -> N
 
 def _call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body, allow_nan=False).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - the owner's API
     try:
+        request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - the owner's API
         with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            found: dict[str, Any] = json.load(answer)
-            return found
+            found = json.load(answer)
     except urllib.error.HTTPError as error:
         raise SmokeTestError(f"{url}: answered {error.code}: {error.read(500).decode(errors='replace')}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, HTTPException) as error:
         raise SmokeTestError(f"{url}: {error}") from error
+    if not isinstance(found, dict):
+        raise SmokeTestError(f"{url}: answered {str(found)[:100]}, which is no object.")
+    return found
 
 
 def _compare(answer: dict[str, Any], expected: Prediction, version: str) -> None:
-    served = answer.get("model", {}).get("version")
+    model, chances = answer.get("model"), answer.get("probabilities")
+    served = model.get("version") if isinstance(model, dict) else None
     if served != version:
         raise SmokeTestError(f"The endpoint answered by version {served}, not {version}.")
     given = answer.get("prediction")
     if isinstance(expected.prediction, float):
-        same = isinstance(given, (int, float)) and math.isclose(given, expected.prediction, rel_tol=TOLERANCE)
+        same = _close(given, expected.prediction, rel_tol=TOLERANCE)
     else:
         same = given == expected.prediction and all(
-            math.isclose(answer["probabilities"].get(name, math.nan), value, abs_tol=TOLERANCE)
+            _close(chances.get(name) if isinstance(chances, dict) else None, value, abs_tol=TOLERANCE)
             for name, value in (expected.probabilities or {}).items()
         )
     if not same:
         raise SmokeTestError(f"The endpoint's answer differs from the predictor's for version {version}.")
+
+
+def _close(given: object, wanted: float, **tolerance: float) -> bool:
+    return isinstance(given, (int, float)) and math.isclose(given, wanted, **tolerance)
