@@ -11,7 +11,7 @@ from perennial import keys
 from perennial.errors import IntegrityError
 from perennial.jobs import lock
 from perennial.jobs.lock import LEASE, Busy, acquire, holder, release
-from perennial.store import Store, memory_store
+from perennial.store import Blob, Store, memory_store
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
@@ -106,3 +106,38 @@ def test_a_long_step_renews_its_lease(store: Store, monkeypatch: pytest.MonkeyPa
     with lock.held(w):
         assert renewed.wait(10)
     assert holder(store, "iris", NOW + timedelta(seconds=0.1)) == "one"
+
+
+def test_what_is_released_within_a_block_is_not_taken_up_again_by_its_renewal(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from perennial.jobs.workspace import Workspace
+    from tests.support.models import make_spec
+
+    monkeypatch.setattr(lock, "LEASE", timedelta(seconds=0.08))
+    looked = threading.Semaphore(0)
+    seen = store.find
+
+    def find(key: str) -> Blob | None:
+        found = seen(key)
+        looked.release()
+        return found
+
+    w = Workspace(make_spec(), store, "one", "c", None, lambda line: None, lambda: NOW)
+    with lock.held(w):
+        release(store, "iris", "one", NOW)
+        monkeypatch.setattr(store, "find", find)
+        assert looked.acquire(timeout=10)
+    assert holder(store, "iris", NOW) is None
+
+
+def test_a_lease_is_renewed_by_its_holder_alone(store: Store) -> None:
+    assert not lock.renew(store, "iris", "one", NOW)
+    acquire(store, "iris", "one", NOW)
+    assert lock.renew(store, "iris", "one", NOW + LEASE)
+    assert holder(store, "iris", NOW + LEASE) == "one"
+    acquire(store, "iris", "two", NOW + 2 * LEASE)
+    with pytest.raises(Busy, match="Run two"):
+        lock.renew(store, "iris", "one", NOW + 2 * LEASE)
+    release(store, "iris", "two", NOW)
+    assert not lock.renew(store, "iris", "two", NOW)

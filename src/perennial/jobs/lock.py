@@ -80,6 +80,29 @@ def acquire(store: Store, model: str, run: str, now: datetime) -> Lease:
     raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
 
 
+def renew(store: Store, model: str, run: str, now: datetime) -> bool:
+    """Have the lease last longer; False, and nothing happens, where it was given up: what ended does not begin anew.
+
+    Raises:
+        Busy: another run has it.
+        ConflictError: it changes hands faster than we can read.
+    """
+    key = keys.training_lock(model)
+    for _ in range(ATTEMPTS):
+        found = store.find(key)
+        last = _read(found, model) if found else None
+        if found is None or last is None or last.run is None:
+            return False
+        if last.run != run:
+            raise Busy(model, last)
+        try:
+            store.put_if_match(key, _bytes(Lease(run=run, until=now + LEASE, turn=last.turn)), found.etag)
+        except ConflictError:
+            continue
+        return True
+    raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
+
+
 def release(store: Store, model: str, run: str, now: datetime) -> None:
     """Give the lease up; nothing happens where ``run`` has it no more."""
     key = keys.training_lock(model)
@@ -117,8 +140,9 @@ def held(w: Workspace) -> Iterator[None]:
 def _renew(w: Workspace, done: threading.Event) -> None:
     while not done.wait(LEASE.total_seconds() / 4):
         try:
-            acquire(w.store, w.spec.name, w.run, w.now())
-        except PerennialError as error:  # the step goes on; before anything is promoted the lease is asked for again
+            if not renew(w.store, w.spec.name, w.run, w.now()):
+                return
+        except PerennialError as error:  # the step goes on: a promotion is refused where another champion has come
             w.progress(f"the lease was not renewed: {error}")
 
 
