@@ -142,6 +142,33 @@ def test_addresses_are_subscribed_once_each_for_their_models(stack: LocalStack, 
     assert policies() == {"ada@example.org": {"model": ["another", MODEL]}, "bob@example.org": {"model": [MODEL]}}
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"model": ["another", {"prefix": "told-"}]},
+        {"model": ["another"], "kind": ["drift"]},
+        {"model": "another"},
+        {"kind": ["drift"]},
+        ["another"],
+    ],
+)
+def test_a_filter_that_somebody_made_himself_is_left_as_it_is(
+    stack: LocalStack, send: Send, topic: str, mailbox: Mailbox, chosen: object
+) -> None:
+    sns, address = stack.aws().client("sns"), "own@example.org"
+    arn = sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)["SubscriptionArn"]
+    try:
+        said = {"SubscriptionArn": arn, "AttributeName": "FilterPolicy"}
+        sns.set_subscription_attributes(**said, AttributeValue=json.dumps(chosen))
+        told = send(Notify(email=(address,)))
+        assert told.channels == ("topic",) and len(mailbox.messages()) == 1
+        assert "it is left as it is" in told.problems[0]
+        found = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"]["FilterPolicy"]
+        assert json.loads(found) == chosen
+    finally:
+        sns.unsubscribe(SubscriptionArn=arn)
+
+
 def test_a_topic_that_is_gone_does_not_keep_slack_from_telling(send: Send, hook: Webhook, secret: str) -> None:
     gone = "arn:aws:sns:us-east-1:000000000000:gone"
     told = send(Notify(slack_webhook_secret=secret, email=("ada@example.org",)), topic=gone)

@@ -164,6 +164,22 @@ def test_a_topic_that_cannot_be_reached_is_a_problem_and_no_error() -> None:
     assert [problem.split(":")[0] for problem in told.problems] == ["topic", "slack"]
 
 
+@pytest.mark.parametrize("endpoint", ["nowhere", "http://[::1"])
+def test_an_endpoint_that_is_none_is_a_problem_and_no_error(endpoint: str) -> None:
+    settings = Settings(
+        bucket="data", aws_endpoint_url=endpoint, topic_arn="arn:aws:sns:eu-west-1:000000000000:notices"
+    )
+    told = notify(memory_store(), settings, Notify(slack_webhook_secret="hook"), NOTICE, now=NOW, by="a")
+    assert [problem.split(":")[0] for problem in told.problems] == ["topic", "slack"]
+
+
+def test_text_that_no_encoding_takes_is_sent_all_the_same() -> None:
+    """As it comes from the name of a file, or an error that quotes one."""
+    notice = NOTICE.model_copy(update={"subject": "\ud800", "text": "caf\udce9.csv: is empty."})
+    assert notice.body.encode() == b"caf?.csv: is empty."
+    assert notice.headline == "shop: promoted"
+
+
 @pytest.fixture
 def hook() -> Iterator[Webhook]:
     with webhook() as found:

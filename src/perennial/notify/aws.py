@@ -42,7 +42,7 @@ def client(settings: Settings, service: str, name: str) -> Any:
 
 @contextmanager
 def undelivered() -> Iterator[None]:
-    """What boto3 raises within the block, as one line.
+    """What boto3 raises within the block, as one line: ValueError, for one, where an endpoint is no address.
 
     Raises:
         NoticeUndelivered: boto3 raised.
@@ -52,7 +52,7 @@ def undelivered() -> Iterator[None]:
 
     try:
         yield
-    except (found.BotoCoreError, found.ClientError, Boto3Error) as error:
+    except (found.BotoCoreError, found.ClientError, Boto3Error, OSError, ValueError) as error:
         raise NoticeUndelivered(f"{' '.join(str(error).split()).rstrip('.')[:300]}.") from error
 
 

@@ -44,8 +44,8 @@ class Notice(BaseModel):
 
     @property
     def body(self) -> str:
-        """The text as it is sent, not too long."""
-        return _cut(self.text.strip(), MAX_TEXT)
+        """The text as it is sent: not too long, and without what UTF-8 cannot say, such as half of a file's name."""
+        return _cut(self.text.encode(errors="replace").decode().strip(), MAX_TEXT)
 
 
 class Told(BaseModel):

@@ -71,15 +71,23 @@ def _widen(sns: Any, arn: str, model: str) -> None:
     said = sns.get_subscription_attributes(SubscriptionArn=arn)["Attributes"].get("FilterPolicy")
     if not said:
         return
-    try:
-        chosen = json.loads(said)[_ATTRIBUTE]
-        wanted = [*chosen, model]
-    except (ValueError, KeyError, TypeError) as error:
-        raise NoticeUndelivered(f"{arn} has a filter that was not made here; it is left as it is.") from error
+    chosen = _models(said)
+    if chosen is None:
+        raise NoticeUndelivered(f"{arn} has a filter that was not made here; it is left as it is.")
     if model not in chosen:
         sns.set_subscription_attributes(
-            SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=_policy(wanted)
+            SubscriptionArn=arn, AttributeName="FilterPolicy", AttributeValue=_policy([*chosen, model])
         )
+
+
+def _models(said: str) -> list[str] | None:
+    """The models that a filter passes; None for one that :func:`_policy` does not make."""
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return None
+    chosen = found.get(_ATTRIBUTE) if isinstance(found, dict) and len(found) == 1 else None
+    return chosen if isinstance(chosen, list) and all(isinstance(one, str) for one in chosen) else None
 
 
 def _policy(models: Sequence[str]) -> str:
