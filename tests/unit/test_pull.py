@@ -48,7 +48,7 @@ def world() -> Workspace:
         code="0" * 40,
         api_url=None,
         progress=lambda text: None,
-        now=lambda: START,
+        now=lambda: START + timedelta(days=1),
         settings=Settings(bucket="data"),
     )
 
@@ -303,3 +303,14 @@ def test_pulls_at_once_bring_each_row_once(world: Workspace) -> None:
         found = [future.result() for future in [pool.submit(answer) for answer in answers]]
     assert sorted(orders(world)) == list(range(17))
     assert len({each.key for each in found if each.key}) == len([each for each in found if each.key])
+
+
+FAR = 60 * 24 * 365 * 50.0  # minutes
+
+
+def test_a_row_from_the_future_keeps_no_later_row_out(world: Workspace) -> None:
+    assert pull(world, "first", [row(1, 0), row(2, FAR)]).landed == 2
+    later = replace(world, run="second", now=lambda: START + timedelta(hours=5))
+    asked = pull_query(later, "orders")
+    assert asked.parameters == {"since": "2026-11-21T16:00:00.000000+00:00"}
+    assert pull(later, "second", [row(2, FAR), row(3, 290)]).landed == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pyarrow as pa
@@ -32,9 +32,15 @@ class Watermark(BaseModel):
     kind: Kind
     newest: int
 
-    def text(self, late: timedelta = timedelta(0)) -> str:
-        """ISO 8601 of the point ``late`` behind it, as a database reads it for this kind of column."""
-        moment = EPOCH + max(timedelta(microseconds=self.newest) - late, datetime.min - EPOCH)
+    def text(self, late: timedelta = timedelta(0), by: datetime | None = None) -> str:
+        """ISO 8601 of the point ``late`` behind it, as a database reads it for this kind of column.
+
+        One beyond ``by`` counts as that: a single row from the future would keep all later ones out.
+        """
+        newest = timedelta(microseconds=self.newest)
+        if by is not None:
+            newest = min(newest, by - EPOCH.replace(tzinfo=UTC))
+        moment = EPOCH + max(newest - late, datetime.min - EPOCH)
         if self.kind == "date":
             return moment.date().isoformat()
         return moment.isoformat(timespec="microseconds") + ("+00:00" if self.kind == "moment with a zone" else "")

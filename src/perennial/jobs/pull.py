@@ -64,7 +64,7 @@ def pull_query(w: Workspace, source: str) -> PullQuery:
     if w.settings is None:
         raise SettingsError("No bucket is named for the answer of a query.", remedy="Set PERENNIAL_BUCKET.")
     reached = PulledFiles(w.store, w.spec, source).watermark()
-    since = reached.text(asked.late) if reached else None
+    since = reached.text(asked.late, by=w.now()) if reached else None
     w.progress(f"source {source}: rows from {since} on" if since else f"source {source}: all rows, for the first time")
     return PullQuery(
         source=source,
