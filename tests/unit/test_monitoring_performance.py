@@ -154,3 +154,9 @@ def test_a_metric_that_is_undefined_has_no_verdict() -> None:
     report = measure_performance(spec, champion(spec), found)
     assert (of(report, "roc_auc").value, of(report, "roc_auc").verdict, report.status) == (None, "unknown", "unknown")
     assert of(report, "accuracy").verdict == "ok"
+
+
+def test_a_champion_of_another_task_than_the_spec_is_unknown_never_fine() -> None:
+    served, today = make_spec(accuracy=0.8), make_spec("regression")
+    rows = binary(served, 300, 0.95)
+    assert measure_performance(today, champion(served), rows).status == "unknown"

@@ -130,6 +130,8 @@ def _verdict(
     if labels < needed:
         return "unknown", f"{labels:,} labels, {needed:,} are needed"
     judged = [one for one in metrics if one.metric in bounds] or [one for one in metrics if one.metric == spec.metric]
+    if not judged:
+        return "unknown", f"the champion has no {spec.metric}"
     told = "; ".join(_told(one) for one in judged)
     for verdict in ("decay", "unknown"):
         if any(one.verdict == verdict for one in judged):
