@@ -150,6 +150,9 @@ def test_an_answer_whose_sender_was_killed_is_carried_out_when_given_again(
     version = ask().version
     answer_approval(open_run("one"), approved=True, by="ada")
     assert Registry(store).head("shop") is None
+    with pytest.raises(NotFoundError, match="No version of shop waits") as error:
+        reply(store)
+    assert error.value.remedy == f"Approved but not promoted: `perennial approve shop {version}` finishes it."
     assert reply(store, version).outcome is not None
     assert len(Registry(store).log("shop")) == 1
 

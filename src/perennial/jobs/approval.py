@@ -148,7 +148,19 @@ def the_one_pending(store: Store, model: str) -> ApprovalRequest:
 def _waiting(store: Store, model: str) -> str:
     names = [model, *(name for name in store.folders() if name != model)]
     found = [f"{request.model} {request.version}" for name in names for request in pending(store, name)]
+    if cut_off := _cut_off(store, model):
+        return f"Approved but not promoted: `perennial approve {model} {cut_off}` finishes it."
     return f"Waiting: {', '.join(found)}." if found else "Nothing waits for approval."
+
+
+def _cut_off(store: Store, model: str) -> str | None:
+    """The version that was approved last, where it never came to serve: who approved it was killed, or was refused."""
+    answers = [answer for v in store.folders(keys.approvals(model)) if (answer := find_answer(store, model, v))]
+    last = max(answers, key=lambda answer: answer.at, default=None)
+    if last is None or not last.approved or find_request(store, model, last.version).asked_by is not None:
+        return None
+    served = {entry.version for entry in Registry(store).log(model)}
+    return None if last.version in served else last.version
 
 
 def _read(kind: type[R], data: bytes, key: str) -> R:
