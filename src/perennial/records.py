@@ -21,6 +21,8 @@ from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, Num
 
 UNKNOWN = -1.0
 MAX_TEXT = 500
+MAX_TRUTH = 3.4028234663852886e38
+"""The largest float32. Some estimators take no larger value of a target, and would never train again for one label."""
 MAX_DATE_TEXT = 40
 MAX_REASON = 300
 EPOCH = datetime(1970, 1, 1)

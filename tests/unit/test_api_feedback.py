@@ -209,7 +209,7 @@ class TestRefused:
         assert SECRET not in found.body and "tulip" not in found.body and "'setosa'" in found.body
         assert stored(bucket) == []
 
-    @pytest.mark.parametrize("truth", ["12", "", True, None, [1.0], {"value": 1.0}, 10**400])
+    @pytest.mark.parametrize("truth", ["12", "", True, None, [1.0], {"value": 1.0}, 10**400, 1e39, -1e300])
     def test_no_number_for_a_regression(self, bucket: Bucket, call: Any, truth: object) -> None:
         promote(bucket.writer, build(make_spec("rent", "regression")))
         shape = refused(say(call, predicted(call, "rent"), truth, "rent"), 422, "invalid-feedback")

@@ -108,6 +108,8 @@ def test_a_delivery_that_failed_halfway_lands_once_when_repeated(bucket: Bucket)
         line(identifier="not-an-id"),
         line(identifier="ffffffff-ffff-7fff-8fff-ffffffffffff"),
         line().replace("perennial.prediction", "another.kind"),
+        line().replace('"number":1,', f'"number":{2**63},'),
+        line().replace('"served":1,', f'"served":{2**63},'),
         "[" * 10_000,
     ],
 )

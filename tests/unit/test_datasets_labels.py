@@ -54,6 +54,15 @@ def test_values_of_a_regression_are_numbers(tmp_path: Path) -> None:
     assert [row["truth"] for row in stored(store, landed)] == [1000.0, -0.5]
 
 
+@pytest.mark.parametrize("cost", ["1e39", "-1e300"])
+def test_a_value_that_not_every_library_can_learn_from_is_refused(tmp_path: Path, cost: str) -> None:
+    """What was collected is never changed: one such value, and an estimator of float32 would never train again."""
+    store = memory_store()
+    with pytest.raises(DataError, match=r"truth\.csv, row 2, column 'cost': is (above|below) the"):
+        land(store, tmp_path, f"prediction_id,cost\n{ONE},1\n{TWO},{cost}\n", COST)
+    assert list(store.list("")) == []
+
+
 def test_the_same_labels_land_once_in_whatever_order_and_format(tmp_path: Path) -> None:
     store = memory_store()
     first = land(store, tmp_path, "id,ill\np1,yes\np2,no\np1,yes\n")

@@ -26,10 +26,12 @@ from perennial.datasets.text import holds_single_values
 from perennial.datasets.unpack import read_local
 from perennial.datasets.validate import missing_column
 from perennial.errors import DataError
+from perennial.records import MAX_TRUTH
 from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec, NumberFeature
 from perennial.store import Store
 
+_NUMBER = NumberFeature(type="number", min=-MAX_TRUTH, max=MAX_TRUTH)
 KeyKind = Literal["prediction_id", "id"]
 
 
@@ -105,7 +107,7 @@ def _truth(store: Store, spec: ModelSpec, raw: RawFile) -> pa.Array:
         raise missing_column(raw.name, raw.header, column, "the target")
     cells = _cells(raw, column)
     if spec.task == "regression":
-        checked, remedy = check_number(cells, NumberFeature(type="number")), "Write a number."
+        checked, remedy = check_number(cells, _NUMBER), "Write the number that is true."
     else:
         classes = _classes(store, spec)
         checked = check_label(cells, classes)

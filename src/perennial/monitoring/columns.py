@@ -112,16 +112,14 @@ def _column(cells: Sequence[JsonValue], kind: pa.DataType, fitted: Callable[[Jso
     """Cell by cell only where one is of another type, which is rare."""
     try:
         return pa.array(cells, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([fitted(cell) for cell in cells], kind)
 
 
 def _number(cell: JsonValue) -> float | None:
-    if isinstance(cell, (int, float)):
-        return float(cell)
     try:
-        return float(cell) if isinstance(cell, str) else None
-    except ValueError:
+        return float(cell) if isinstance(cell, (int, float, str)) else None
+    except (ValueError, OverflowError):
         return None
 
 

@@ -28,8 +28,8 @@ class CapturedPrediction(BaseModel):
     generation: int
     time: datetime
     instance: str
-    number: int = Field(ge=1)
-    served: int = Field(ge=1)
+    number: int = Field(ge=1, lt=2**63)
+    served: int = Field(ge=1, lt=2**63)
     request_id: str
     record: dict[str, JsonValue]
     prediction: str | float

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, IntegrityError, InvalidRecord
+from perennial.records import MAX_TRUTH
 from perennial.registry.manifest import ModelManifest
 from perennial.serving.ids import day_of, moment_of
 from perennial.serving.labels import Label
@@ -24,9 +25,9 @@ Outcome = Literal["stored", "already_stored", "contradicts"]
 
 
 def truth_of(manifest: ModelManifest, value: object) -> str | float:
-    """Ground truth as it is stored: a class of the model in its canonical text, or for a regression a finite number.
+    """Ground truth as it is stored: a class of the model in its canonical text, or for a regression a number.
 
-    ``1``, ``1.0`` and ``"1"`` are the same class.
+    The number is finite as a float32 too. ``1``, ``1.0`` and ``"1"`` are the same class.
 
     Raises:
         InvalidRecord: it is neither.
@@ -37,7 +38,7 @@ def truth_of(manifest: ModelManifest, value: object) -> str | float:
                 number = float(value)
             except OverflowError:
                 number = math.inf
-            if math.isfinite(number):
+            if abs(number) <= MAX_TRUTH:
                 return number
         raise InvalidRecord(((FIELD, "Input should be a finite number"),))
     found = label(value) if isinstance(value, (str, int, float)) else None
