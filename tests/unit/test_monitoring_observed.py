@@ -88,9 +88,10 @@ def test_what_does_not_fit_todays_spec_counts_as_missing_and_a_time_not_given_is
     store, spec = memory_store(), make_spec()
     strange = {"town": 7, "born": "yesterday", "gone": 1}
     capture(store, [line(MODEL, START, i, {"age": age, **strange}, "no") for i, age in enumerate(("old", 10**400), 1)])
-    assert observe(store, spec, START, END).rows.to_pylist() == [
-        {"age": None, "town": "7", "born": None, "ssn": None, "seen": START.replace(tzinfo=None)}
-    ] * 2
+    assert (
+        observe(store, spec, START, END).rows.to_pylist()
+        == [{"age": None, "town": "7", "born": None, "ssn": None, "seen": START.replace(tzinfo=None)}] * 2
+    )
 
 
 def test_a_window_holds_its_first_moment_and_not_its_last() -> None:
