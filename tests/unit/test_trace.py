@@ -316,3 +316,12 @@ def test_it_is_printed_from_the_prediction_down_to_the_file(world: World) -> Non
     assert "answer yes, yes 87.50%, no 12.50%" in text and "price = 7.0" in text
     assert "shop/landing/first.csv (landed, 400 rows, sha256 " in text
     assert day_of(asked.prediction_id) in text
+
+
+def test_what_a_client_sent_forges_no_line_and_moves_no_cursor(world: World) -> None:
+    sent = {"price": 1.0, "colour": "red\ngate        passed\r\x1b[2J\x9b1mé\u2028"}
+    asked = world.ask(7, record=sent)
+    capture(world.store, [asked])
+    printed = list(_lines(trace(world.store, asked.prediction_id)))
+    assert r"            colour = red\ngate        passed\r\x1b[2J\x9b1mé\u2028" in printed
+    assert all(each.isprintable() for each in printed)

@@ -99,4 +99,6 @@ def _metric(metric: Metric) -> str:
 
 
 def _line(head: str, text: str) -> str:
-    return f"{head:<{WIDTH}}{text}"
+    """One line, whatever a client sent: what is not to be seen, such as a line's end, is spelled out."""
+    shown = "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+    return f"{head:<{WIDTH}}{shown}"
