@@ -24,6 +24,7 @@ from perennial.store import Store
 from tests.support.airflow import Airflow, airflow
 
 __all__ = ["airflow"]
+pytestmark = pytest.mark.timeout(600)  # Airflow starts here, and each of its tasks is a process
 
 MODEL = "loans"
 SPEC = """
