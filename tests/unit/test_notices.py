@@ -108,9 +108,17 @@ def test_nothing_is_told_of_a_run_without_an_end_to_tell(w: Workspace, changes: 
     assert of_outcome(w, outcome(**changes)) is None
 
 
-def test_a_failure_is_one_event_for_each_step_of_a_run(w: Workspace) -> None:
-    first, again, other = (of_failure(w, *failed) for failed in (("train", "a"), ("train", "b"), ("gate", "a")))
-    assert first.event == again.event != other.event
+def test_a_failure_is_one_event_a_day_for_each_step_and_reason(w: Workspace) -> None:
+    """An hourly pull whose database is down tells of it once, not each hour."""
+    failed = (("train", "a"), ("train", "a"), ("train", "b"), ("gate", "a"))
+    first, again, worse, other = (of_failure(w, *each) for each in failed)
+    assert first.event == again.event and len({first.event, worse.event, other.event}) == 3
+
+    def of_hour(hour: int) -> Notice:
+        return of_failure(replace(w, run=f"run-{hour}", now=lambda: NOW + timedelta(hours=hour)), "train", "a")
+
+    assert len({of_hour(hour).event for hour in range(48)}) == 3  # of three days
+    assert "The step train of run run-47 failed" in of_hour(47).text
     assert first.kind == "failed" and "The step train of run one failed" in first.text and "\na\n" in first.text
 
 

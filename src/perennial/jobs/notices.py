@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from datetime import UTC
 from urllib.parse import quote, urljoin
 
 from perennial.jobs.approval import NOBODY, ApprovalRequest
@@ -42,12 +44,13 @@ def of_outcome(w: Workspace, outcome: OutcomeResult) -> Notice | None:
 
 
 def of_failure(w: Workspace, step: str, because: str) -> Notice:
-    """A step of this run failed; told once for each step of a run, however often it is tried again."""
-    m = w.spec.name
+    """A step of this run failed; of the same step and reason people are told once a day, however often it runs."""
+    m, now = w.spec.name, w.now()
+    reason = hashlib.sha256(because.encode(errors="replace")).hexdigest()[:12]
     return Notice(
         model=m,
         kind="failed",
-        event=f"failed-{w.run}-{step}",
+        event=f"failed-{step}-{now.astimezone(UTC):%Y-%m-%d}-{reason}",
         subject=f"{m}: {step} failed in run {w.run}",
         text=paragraphs(
             f"The step {step} of run {w.run} failed:",
@@ -55,7 +58,7 @@ def of_failure(w: Workspace, step: str, because: str) -> Notice:
             "The champion serves as before. Run the step again once the cause is mended: what the run has done already "
             "is kept, and a step that is repeated finds it.",
         ),
-        at=w.now(),
+        at=now,
     )
 
 
