@@ -208,6 +208,14 @@ def test_a_webhook_that_refuses_is_quoted_without_its_address(
     assert PATH not in str(error.value) and "127.0.0.1" not in str(error.value)
 
 
+def test_an_address_in_place_of_a_secret_s_name_is_refused_unsaid() -> None:
+    """Secrets Manager would write it into its log of who asked for what."""
+    policy = Notify(slack_webhook_secret="https://hooks.slack.com/services/s3cr3t")
+    told = notify(memory_store(), Settings(bucket="data"), policy, NOTICE, now=NOW, by="a")
+    (problem,) = told.problems
+    assert "notify.slack_webhook_secret holds an address" in problem and "s3cr3t" not in problem
+
+
 def test_a_silent_webhook_is_not_waited_for(hook: Webhook) -> None:
     hook.silent = True
     started = time.monotonic()

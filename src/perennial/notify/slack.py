@@ -23,8 +23,14 @@ def webhook(settings: Settings, secret: str) -> str:
     """The address in a secret of Secrets Manager, by its name or ARN: alone, or as the one value of a JSON object.
 
     Raises:
-        NoticeUndelivered: the secret cannot be read, or holds no https address (http is for this machine alone).
+        NoticeUndelivered: the secret cannot be read, or holds no https address (http is for this machine alone); or
+            ``secret`` is such an address itself, which is asked for nowhere, since whoever is asked keeps a log.
     """
+    if "://" in secret:
+        raise NoticeUndelivered(
+            "notify.slack_webhook_secret holds an address.",
+            remedy="Put the address into Secrets Manager, the secret's name here, and have Slack make a new address.",
+        )
     manager = client(settings, "secretsmanager", secret)
     with undelivered():
         value: str = manager.get_secret_value(SecretId=secret).get("SecretString") or ""
