@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,17 @@ def test_a_metric_that_is_undefined_has_no_verdict() -> None:
 
 
 def test_a_champion_of_another_task_than_the_spec_is_unknown_never_fine() -> None:
-    served, today = make_spec(accuracy=0.8), make_spec("regression")
+    served, today = make_spec(accuracy=0.8), make_spec("regression", mean_absolute_error=1.0)
+    rows = labelled(today, np.zeros(300), np.zeros(300), versions=[champion(served).version] * 300)
+    report = measure_performance(today, champion(served), rows)
+    assert (report.status, report.why) == ("unknown", "its task is binary, the spec's regression: train it again")
+
+
+def test_predictions_of_another_target_are_not_measured() -> None:
+    served = make_spec(accuracy=0.8)
+    today = served.model_copy(update={"target": served.target.model_copy(update={"column": "z"})})
     rows = binary(served, 300, 0.95)
-    assert measure_performance(today, champion(served), rows).status == "unknown"
+    renamed = replace(rows, rows=rows.rows.rename_columns(["x", "z"]))
+    report = measure_performance(today, champion(served), renamed)
+    assert (report.status, report.labels) == ("unknown", 0)
+    assert report.why == "it predicts 'y', the spec asks for 'z': train it again"

@@ -39,8 +39,10 @@ def measure_performance(spec: ModelSpec, champion: ModelManifest, found: Labelle
         champion: the version that serves; predictions of any other are left out.
         found: labelled predictions.
     """
-    answers, strange = _answers(champion, found)
     needed, version = _needed(spec), champion.version
+    if why := _of_another_kind(champion.spec, spec):
+        return unmeasured(spec, f"{why}: train it again", version)
+    answers, strange = _answers(champion, found)
     if answers.rows == 0:
         return unmeasured(spec, f"no prediction of {version} has its truth yet", version)
     bounds = spec.retrain.performance.bounds if spec.retrain.performance else {}
@@ -62,6 +64,15 @@ def champions_own(champion: ModelManifest, found: Labelled) -> Labelled:
     """The predictions that this version made."""
     own = pc.equal(found.about.column("version"), champion.version)
     return replace(found, rows=found.rows.filter(own), about=found.about.filter(own))
+
+
+def _of_another_kind(served: ModelSpec, spec: ModelSpec) -> str:
+    """Why the ground truth of today's spec is none of this version's; empty where it is."""
+    if served.task != spec.task:
+        return f"its task is {served.task}, the spec's {spec.task}"
+    if served.target.column != spec.target.column:
+        return f"it predicts {served.target.column!r}, the spec asks for {spec.target.column!r}"
+    return ""
 
 
 def _needed(spec: ModelSpec) -> int:
@@ -130,8 +141,6 @@ def _verdict(
     if labels < needed:
         return "unknown", f"{labels:,} labels, {needed:,} are needed"
     judged = [one for one in metrics if one.metric in bounds] or [one for one in metrics if one.metric == spec.metric]
-    if not judged:
-        return "unknown", f"the champion has no {spec.metric}"
     told = "; ".join(_told(one) for one in judged)
     for verdict in ("decay", "unknown"):
         if any(one.verdict == verdict for one in judged):
