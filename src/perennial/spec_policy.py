@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
@@ -87,16 +88,19 @@ class SlicePolicy(Part):
 
 
 _DURATION = re.compile(r"^(\d+)\s*(s|m|h|d)$")
+LONGEST = timedelta(days=365_000)
+"""A thousand years: twice that before today, the calendar still has days."""
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def duration(value: object) -> object:
     """Read ``6h``, ``30m``, ``7d`` as a timedelta."""
     if isinstance(value, str) and (match := _DURATION.match(value.strip())):
-        try:
-            return timedelta(**{_UNITS[match[2]]: int(match[1])})
-        except OverflowError:
-            raise ValueError("is too long; use at most 999999999d") from None
+        with suppress(OverflowError):
+            found = timedelta(**{_UNITS[match[2]]: int(match[1])})
+            if found <= LONGEST:
+                return found
+        raise ValueError(f"is too long; use at most {LONGEST.days}d")
     if isinstance(value, timedelta):
         return value
     raise ValueError("a duration is a whole number and a unit, such as 30m, 6h or 7d")
@@ -166,7 +170,7 @@ class Monitor(Part):
     schedule: Schedule | None = "0 */6 * * *"
     keep_reports: int = Field(default=10, ge=1)
     capture: float = Field(default=1.0, ge=0, le=1)
-    window: Duration = timedelta(days=7)
+    window: Duration = Field(default=timedelta(days=7), gt=timedelta(0))
     minimum_rows: int = Field(default=100, ge=10)
     effect: float = Field(default=0.1, gt=0, lt=1)
     feedback_within: Duration = timedelta(days=90)

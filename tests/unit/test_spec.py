@@ -136,6 +136,8 @@ def test_a_number_that_is_none_is_refused_by_its_key(line: str, key: str) -> Non
         ("candidates: {a: {estimator: os.system}}", "candidates.a.estimator"),
         ("candidates: {a: {estimator: sklearn.svm.SVC, search: {C: []}}}", "candidates.a.search"),
         ("retrain: {cooldown: 99999999999d}", "retrain.cooldown"),
+        ("monitor: {window: 900000d}", "monitor.window"),
+        ("monitor: {window: 0d}", "monitor.window"),
         ("retrain: {schedule: every day}", "retrain.schedule"),
         ("monitor: {schedule: 99 99 * * *}", "monitor.schedule"),
         ("notify: {email: [nobody]}", "notify.email.0"),
