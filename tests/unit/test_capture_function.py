@@ -110,6 +110,8 @@ def test_a_delivery_that_failed_halfway_lands_once_when_repeated(bucket: Bucket)
         line().replace("perennial.prediction", "another.kind"),
         line().replace('"number":1,', f'"number":{2**63},'),
         line().replace('"served":1,', f'"served":{2**63},'),
+        line()[:-1] + "\n}",
+        line().replace(",", ",\r", 1),
         "[" * 10_000,
     ],
 )

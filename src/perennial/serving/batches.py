@@ -24,11 +24,12 @@ class Batch:
 def batches(lines: Iterable[str]) -> tuple[Batch, ...]:
     """One object for each model and day; any other line, and a line that stands twice, is left out."""
     groups: dict[tuple[str, str], set[tuple[str, str]]] = {}
-    for line in lines:
-        found = parse(line)
+    for text in lines:
+        line = text.strip()
+        found = None if "\n" in line or "\r" in line else parse(line)  # JSON may hold both, and a line cannot
         if found is not None and is_model_name(found.model) and _is_dated(found.prediction_id):
             group = groups.setdefault((found.model, day_of(found.prediction_id)), set())
-            group.add((found.prediction_id, line.strip()))
+            group.add((found.prediction_id, line))
     return tuple(_batch(model, day, sorted(group)) for (model, day), group in sorted(groups.items()))
 
 
