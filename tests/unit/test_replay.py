@@ -22,7 +22,7 @@ from perennial.jobs.replay_results import Replay
 from perennial.jobs.replay_world import World
 from perennial.monitoring.observed import labelled, observe
 from perennial.serving.ids import moment_of
-from perennial.spec import ModelSpec
+from perennial.spec import ModelSpec, load_spec
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -178,6 +178,13 @@ def test_what_the_world_answers_is_captured_and_its_truth_comes_after_the_delay(
     assert world.deliver(DAY) == 0
     world.now += 2 * DAY
     assert world.deliver(DAY) == A_DAY
+
+
+@pytest.mark.parametrize("name", ["bike_sharing", "elec2"])
+def test_the_examples_hold_no_column_that_tells_the_target_or_only_grows(name: str) -> None:
+    found = load_spec(Path(__file__).resolve().parents[2] / "examples" / name / "model.yaml")
+    assert found.time is not None and found.retrain.performance is not None
+    assert not {found.time, found.id, found.target.column, "casual", "registered", "date"} & found.features.keys()
 
 
 def run(*arguments: str | Path) -> Any:

@@ -40,7 +40,7 @@ def replay(
         int | None, typer.Option(help="Seed: shuffle the rows against time, for a world without drift.", min=0)
     ] = None,
     static: Annotated[bool, typer.Option(help="Compare with a first version that is never trained again.")] = True,
-    page: Annotated[Path | None, typer.Option(help="The comparison page to write; MODEL-replay.html unless named.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Comparison page; MODEL-replay.html unless named.")] = None,
     as_json: Json = False,
 ) -> None:
     """Play a file as if it arrived live: predict, wait for the truth, monitor, retrain, promote."""
