@@ -235,6 +235,13 @@ def test_an_older_page_never_replaces_a_newer_one(lived: tuple[Bucket, dict[str,
     assert read(site).at == NOW
 
 
+def test_a_page_from_a_clock_that_ran_ahead_is_replaced(lived: tuple[Bucket, dict[str, str]]) -> None:
+    site = memory_store()
+    for now in (NOW + timedelta(days=400), NOW):
+        publish_page(lived[0].store, site, MODEL, now)
+    assert read(site).at == NOW
+
+
 def test_a_page_of_another_release_is_replaced(lived: tuple[Bucket, dict[str, str]]) -> None:
     site = memory_store()
     site.put_new(keys.page_data(MODEL, "model.json"), b"<html>")

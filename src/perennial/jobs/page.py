@@ -7,7 +7,7 @@ reports never change under their names, so what is there is not sent again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
@@ -25,6 +25,8 @@ from perennial.store import Served, Store, open_store
 
 PAGE_FILE = "model.json"
 ATTEMPTS = 10
+AHEAD = timedelta(days=1)
+"""Whoever made a page so far ahead of us had a wrong clock, and would keep ours out for as long."""
 REVALIDATED = Served("application/json; charset=utf-8", "no-cache")
 
 
@@ -108,7 +110,7 @@ def _newer(before: bytes | None, page: PageData) -> bytes:
     """The page, unless the one that is there was made after it by another process."""
     if before is not None:
         try:
-            if _Stamp.model_validate_json(before).at > page.at:
+            if timedelta(0) < _Stamp.model_validate_json(before).at - page.at < AHEAD:
                 return before
         except ValidationError:  # of another release, or damaged: ours is better
             pass
