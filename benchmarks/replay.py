@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from perennial.jobs.replay import Plan, replay
-from perennial.jobs.replay_results import Replay
+from perennial.jobs.replay import Plan, Replay, replay
 from perennial.spec import load_spec
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,8 +6,7 @@ from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 
-from perennial.jobs.replay import Plan, replay
-from perennial.jobs.replay_results import Replay
+from perennial.jobs.replay import Plan, Replay, replay
 from perennial.spec import load_spec
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

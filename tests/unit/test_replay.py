@@ -15,11 +15,10 @@ from typer.testing import CliRunner
 from perennial.cli import app
 from perennial.errors import PromotionRefused
 from perennial.jobs.cycle import run_cycle
-from perennial.jobs.replay import Plan, replay
-from perennial.jobs.replay_arrivals import read_arrivals
-from perennial.jobs.replay_file import read_timeline
-from perennial.jobs.replay_results import Replay
-from perennial.jobs.replay_world import World
+from perennial.jobs.replay import Plan, Replay, replay
+from perennial.jobs.replay.arrivals import read_arrivals
+from perennial.jobs.replay.file import read_timeline
+from perennial.jobs.replay.world import World
 from perennial.monitoring.observed import labelled, observe
 from perennial.serving.ids import moment_of
 from perennial.spec import ModelSpec, load_spec

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from perennial.errors import DataError, PerennialError, SettingsError, SpecError
-from perennial.jobs.replay_file import Timeline, check_delay, periods_of, read_timeline
-from perennial.jobs.replay_plan import Plan, duration_text
+from perennial.jobs.replay.file import Timeline, check_delay, periods_of, read_timeline
+from perennial.jobs.replay.plan import Plan, duration_text
 from perennial.spec import ModelSpec
 
 DAY = timedelta(days=1)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from perennial.jobs.replay_chart import Line, line_chart, nice_ticks
-from perennial.jobs.replay_page import page, summary
-from perennial.jobs.replay_results import Check, FirstVersion, PeriodScore, Replay, Training
-from perennial.jobs.replay_scores import Pair, score, score_all
+from perennial.jobs.replay.chart import Line, line_chart, nice_ticks
+from perennial.jobs.replay.page import page, summary
+from perennial.jobs.replay.results import Check, FirstVersion, PeriodScore, Replay, Training
+from perennial.jobs.replay.scores import Pair, score, score_all
 from perennial.serving.predictor import Prediction
 from perennial.spec import ModelSpec
 

@@ -19,7 +19,7 @@ from perennial.spec_policy import duration
 
 if TYPE_CHECKING:
     from perennial.jobs.replay import Progress
-    from perennial.jobs.replay_results import Replay
+    from perennial.jobs.replay.results import Replay
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +46,7 @@ def replay(
     """Play a file as if it arrived live: predict, wait for the truth, monitor, retrain, promote."""
     from perennial.jobs.replay import Plan
     from perennial.jobs.replay import replay as play
-    from perennial.jobs.replay_page import page as page_of
+    from perennial.jobs.replay.page import page as page_of
 
     model = load_spec(spec)
     plan = Plan(
@@ -128,7 +128,7 @@ class _Lines:
 
 
 def _show(found: Replay, page: Path) -> None:
-    from perennial.jobs.replay_page import summary
+    from perennial.jobs.replay.page import summary
 
     static = found.static
     rows = [

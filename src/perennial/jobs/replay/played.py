@@ -8,12 +8,12 @@ from pathlib import Path
 
 from perennial.errors import PerennialError, PromotionRefused, StoreUnavailable
 from perennial.jobs.cycle import run_cycle
-from perennial.jobs.replay_arrivals import Arrival, read_arrivals
-from perennial.jobs.replay_file import Period, Timeline
-from perennial.jobs.replay_plan import Plan, duration_text
-from perennial.jobs.replay_results import Cause, Check, FirstVersion, PeriodScore, Replay, Training
-from perennial.jobs.replay_scores import Pair, score, score_all
-from perennial.jobs.replay_world import World, answer
+from perennial.jobs.replay.arrivals import Arrival, read_arrivals
+from perennial.jobs.replay.file import Period, Timeline
+from perennial.jobs.replay.plan import Plan, duration_text
+from perennial.jobs.replay.results import Cause, Check, FirstVersion, PeriodScore, Replay, Training
+from perennial.jobs.replay.scores import Pair, score, score_all
+from perennial.jobs.replay.world import World, answer
 from perennial.jobs.results import SnapshotResult
 from perennial.jobs.state import find_result
 from perennial.jobs.watch import run_pass

@@ -11,10 +11,10 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from perennial.jobs.replay_file import check_delay, periods_of, read_timeline
-from perennial.jobs.replay_plan import Plan
-from perennial.jobs.replay_played import Played, Progress
-from perennial.jobs.replay_results import Replay
+from perennial.jobs.replay.file import check_delay, periods_of, read_timeline
+from perennial.jobs.replay.plan import Plan
+from perennial.jobs.replay.played import Played, Progress
+from perennial.jobs.replay.results import Replay
 from perennial.spec import ModelSpec
 
 __all__ = ["Plan", "Progress", "replay"]

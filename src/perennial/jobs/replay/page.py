@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from perennial.jobs.replay_chart import Line, line_chart
-from perennial.jobs.replay_results import Check, Replay, Training
+from perennial.jobs.replay.chart import Line, line_chart
+from perennial.jobs.replay.results import Check, Replay, Training
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1a1a1a;--soft:#595959;--grid:#d9d9d9;--paper:#fff;--now:#0072b2;--before:#b34a00;

@@ -12,8 +12,8 @@ from pydantic import JsonValue
 
 from perennial.datasets.cells import check_id, check_label, check_number
 from perennial.datasets.validate import validate
-from perennial.jobs.replay_file import Timeline
-from perennial.jobs.replay_scores import Truth
+from perennial.jobs.replay.file import Timeline
+from perennial.jobs.replay.scores import Truth
 from perennial.spec import ModelSpec, NumberFeature
 
 

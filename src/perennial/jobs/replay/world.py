@@ -20,8 +20,8 @@ from perennial.datasets.collected import PREDICTION_ID
 from perennial.datasets.labels import land_labels
 from perennial.datasets.landing import land
 from perennial.errors import InvalidRecord
-from perennial.jobs.replay_arrivals import Arrival
-from perennial.jobs.replay_scores import Truth
+from perennial.jobs.replay.arrivals import Arrival
+from perennial.jobs.replay.scores import Truth
 from perennial.jobs.workspace import Cause, Workspace
 from perennial.serving.batches import batches
 from perennial.serving.capture import Capture, Occasion
