@@ -26,7 +26,7 @@ from perennial.store import Served, Store, open_store
 PAGE_FILE = "model.json"
 ATTEMPTS = 10
 AHEAD = timedelta(days=1)
-"""Whoever made a page so far ahead of us had a wrong clock, and would keep ours out for as long."""
+"""Whoever made a page further ahead of us had a wrong clock, and would keep ours out for as long."""
 REVALIDATED = Served("application/json; charset=utf-8", "no-cache")
 
 
@@ -110,7 +110,7 @@ def _newer(before: bytes | None, page: PageData) -> bytes:
     """The page, unless the one that is there was made after it by another process."""
     if before is not None:
         try:
-            if timedelta(0) < _Stamp.model_validate_json(before).at - page.at < AHEAD:
+            if timedelta(0) < _Stamp.model_validate_json(before).at - page.at <= AHEAD:
                 return before
         except ValidationError:  # of another release, or damaged: ours is better
             pass
