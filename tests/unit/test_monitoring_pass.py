@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, TypeVar
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from obstore.store import MemoryStore
 
@@ -14,6 +16,7 @@ from perennial import keys
 from perennial.datasets.collected import collected_bytes
 from perennial.errors import NotFoundError, SettingsError, StoreRefused
 from perennial.jobs import lock
+from perennial.jobs.collect import collect
 from perennial.jobs.watch import (
     PassResult,
     monitor_check,
@@ -124,6 +127,23 @@ def test_what_is_collected_while_a_pass_runs_is_counted_once(shop: Shop) -> None
     data = collected_bytes(shop.spec, found.rows, found.about["prediction_id"], "training", NOW)
     shop.store.put_new(keys.collected("shop", "feedback", 1), data)
     assert monitor_summary(w).reasons[0].startswith("300 new rows with their truth")
+
+
+def test_a_label_file_on_feedback_that_was_collected_and_not_learnt_counts_once(shop: Shop) -> None:
+    retrain = shop.spec.retrain.model_copy(update={"new_rows": 60})
+    spec = shop.spec.model_copy(update={"retrain": retrain})
+    lines = shop.serve(60)
+    shop.tell(lines)
+    collect(shop.workspace("one", spec=spec))
+    names = [one.prediction_id for one in lines]
+    told = pa.table({"key": names, "by": ["prediction_id"] * 60, "truth": ["yes"] * 60})
+    sink = pa.BufferOutputStream()
+    pq.write_table(told, sink)
+    shop.store.put_new(keys.label_file("shop", "0" * 64), sink.getvalue().to_pybytes())
+    assert run_pass(shop.workspace("before", spec=spec), html=False).reasons[0].startswith("60 new rows")
+    collect(shop.workspace("two", spec=spec))
+    assert len(shop.store.folders(keys.landing("shop", ""))) == 2
+    assert run_pass(shop.workspace("after", spec=spec), html=False).reasons[0].startswith("60 new rows")
 
 
 def test_a_few_labels_by_the_api_wait_for_more_as_they_do_when_collected(shop: Shop) -> None:

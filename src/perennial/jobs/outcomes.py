@@ -8,9 +8,11 @@ from pydantic import ValidationError
 
 from perennial import keys
 from perennial.datasets.history import read_manifest
+from perennial.datasets.landing import LandedFile, list_landed
 from perennial.datasets.manifest import DatasetManifest
 from perennial.errors import IntegrityError, NotFoundError
 from perennial.jobs.results import OutcomeResult
+from perennial.jobs.workspace import Workspace
 from perennial.store import Store
 
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
@@ -32,6 +34,14 @@ def learnt_sources(store: Store, model: str, last: OutcomeResult | None) -> froz
     except NotFoundError:
         return frozenset()
     return frozenset(source.digest for source in manifest.sources)
+
+
+def unlearnt_files(w: Workspace) -> list[LandedFile]:
+    """Files of landing that the last training had not, less feedback that the spec leaves out of every dataset."""
+    learnt = learnt_sources(w.store, w.spec.name, last_training(w.store, w.spec.name))
+    kept = w.spec.retrain.feedback
+    landed = [file for file in list_landed(w.store, w.spec) if file.digest not in learnt]
+    return [file for file in landed if kept or keys.landing_kind(w.spec.name, file.key) != "feedback"]
 
 
 def _read(store: Store, key: str) -> OutcomeResult:

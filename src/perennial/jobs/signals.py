@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from perennial import keys
-from perennial.datasets.landing import list_landed
+from perennial.datasets.collected import read_collected, read_predictions
 from perennial.datasets.manifest import DatasetManifest
 from perennial.datasets.reading import read_file
 from perennial.errors import DataError
 from perennial.jobs.lock import holder
-from perennial.jobs.outcomes import last_training, learnt_sources
+from perennial.jobs.outcomes import last_training, learnt_sources, unlearnt_files
 from perennial.jobs.state import outcome_key
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.decision import Signals
@@ -36,9 +38,9 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
     Rows are counted as they landed: which of them the spec refuses is settled by the snapshot.
     """
     last = last_training(w.store, w.spec.name)
-    learnt = learnt_sources(w.store, w.spec.name, last)
-    landed = [file for file in list_landed(w.store, w.spec) if file.digest not in learnt]
-    fresh = waiting + sum(_rows(w, file.key) for file in landed if _counts(w, file.key))
+    landed = [file.key for file in unlearnt_files(w)]
+    told = {one for file in read_collected(w.store, w.spec, "labels") for one in file.predictions}
+    fresh = waiting + sum(_rows(w, key, told) for key in landed)
     return Signals(
         cause="monitor",
         first=last is None and fresh > 0,
@@ -51,12 +53,10 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
     )
 
 
-def _counts(w: Workspace, key: str) -> bool:
-    """Feedback that the spec leaves out is in no dataset, and so would be new for ever."""
-    return w.spec.retrain.feedback or keys.landing_kind(w.spec.name, key) != "feedback"
-
-
-def _rows(w: Workspace, key: str) -> int:
+def _rows(w: Workspace, key: str, told: Set[str]) -> int:
+    """Rows of a file, less feedback on predictions of which label files ``told``."""
+    if keys.landing_kind(w.spec.name, key) == "feedback" and (predictions := read_predictions(w.store, key)):
+        return len(set(predictions) - told)
     try:
         return len(read_file(key, w.store.get(key).data).rows)
     except DataError:  # the snapshot says what is wrong with it
