@@ -44,7 +44,7 @@ def by_name(files: dict[str, bytes]) -> dict[str, bytes]:
 
 def test_a_pass_shows_its_findings_and_publishes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = memory_store()
-    monkeypatch.setattr("perennial.jobs.page.open_store", lambda settings: site)
+    monkeypatch.setattr("perennial.jobs.page.publishing.open_store", lambda settings: site)
     settings = Settings(bucket="data-bucket", site_bucket="site-bucket")
     shop = open_shop(memory_store(), tmp_path, shop_spec("monitor: {keep_reports: 1}\n"))
     shop.tell(shop.serve(150, price=lambda draw: draw.uniform(40, 100)))

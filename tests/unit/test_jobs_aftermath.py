@@ -12,8 +12,9 @@ import pytest
 from perennial import keys
 from perennial.datasets.landing import land
 from perennial.errors import StoreUnavailable
-from perennial.jobs import aftermath, lock, page, steps
+from perennial.jobs import aftermath, lock, steps
 from perennial.jobs.cycle import run_cycle
+from perennial.jobs.page import publishing
 from perennial.jobs.workspace import Workspace
 from perennial.settings import Settings
 from perennial.spec_source import parse_spec
@@ -47,8 +48,8 @@ def test_a_run_ends_well_where_the_site_is_down(
     def down(store: Store, site: Store, model: str, now: datetime) -> None:
         raise StoreUnavailable("The site's bucket does not answer.")
 
-    monkeypatch.setattr(page, "site_store", lambda settings: memory_store())
-    monkeypatch.setattr(page, "publish_page", down)
+    monkeypatch.setattr(publishing, "site_store", lambda settings: memory_store())
+    monkeypatch.setattr(publishing, "publish_page", down)
     assert run_cycle(open_run(settings=SETTINGS)).promoted
     assert "the page was not published: The site's bucket does not answer." in told
 
@@ -57,7 +58,7 @@ def test_the_page_of_a_finished_run_shows_its_version(
     open_run: Callable[..., Workspace], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = memory_store()
-    monkeypatch.setattr(page, "site_store", lambda settings: site)
+    monkeypatch.setattr(publishing, "site_store", lambda settings: site)
     outcome = run_cycle(open_run(settings=SETTINGS))
     assert str(outcome.version).encode() in site.get(keys.page_data("shop", "model.json")).data
 

@@ -11,9 +11,9 @@ from obstore.store import MemoryStore
 from perennial import keys
 from perennial.errors import StoreUnavailable
 from perennial.jobs.page import build_page, publish, publish_page, site_store
-from perennial.jobs.page_data import PageData
-from perennial.jobs.page_passes import PASSES
-from perennial.jobs.page_versions import VERSIONS
+from perennial.jobs.page.data import PageData
+from perennial.jobs.page.passes import PASSES
+from perennial.jobs.page.versions import VERSIONS
 from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
 from perennial.settings import Settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from perennial import keys
-from perennial.jobs.page_data import FeatureHistory, MetricHistory, PassView
-from perennial.jobs.page_read import read_all, read_model
+from perennial.jobs.page.data import FeatureHistory, MetricHistory, PassView
+from perennial.jobs.page.read import read_all, read_model
 from perennial.monitoring.results import FeatureQuality, MonitorReport
 from perennial.spec import LOWER_IS_BETTER
 from perennial.store import Store

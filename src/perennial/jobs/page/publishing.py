@@ -13,10 +13,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreUnavailable
-from perennial.jobs.page_data import PageData, PageIndex
-from perennial.jobs.page_files import publish_files
-from perennial.jobs.page_passes import passes
-from perennial.jobs.page_versions import versions
+from perennial.jobs.page.data import PageData, PageIndex
+from perennial.jobs.page.files import publish_files
+from perennial.jobs.page.passes import passes
+from perennial.jobs.page.versions import versions
 from perennial.jobs.results import StepResult
 from perennial.jobs.workspace import Workspace
 from perennial.registry.manifest import is_model_name

@@ -10,8 +10,8 @@ from typing import Literal
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError
-from perennial.jobs.page_data import PageData
-from perennial.jobs.page_read import read_all
+from perennial.jobs.page.data import PageData
+from perennial.jobs.page.read import read_all
 from perennial.registry.registry import Registry
 from perennial.store import Served, Store
 

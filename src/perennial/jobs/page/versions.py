@@ -10,9 +10,9 @@ from pathlib import PurePosixPath
 from pydantic import BaseModel, ConfigDict
 
 from perennial import keys
-from perennial.jobs.page_data import Event, Status, VersionView
-from perennial.jobs.page_files import TYPES
-from perennial.jobs.page_read import find_model, read_all, read_model
+from perennial.jobs.page.data import Event, Status, VersionView
+from perennial.jobs.page.files import TYPES
+from perennial.jobs.page.read import find_model, read_all, read_model
 from perennial.jobs.results import ApprovalAnswer, OutcomeResult
 from perennial.registry.gate import Decision
 from perennial.registry.log import LogEntry
