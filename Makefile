@@ -24,8 +24,8 @@ SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
-setup: ## Make the main environment, .venv, with the perennial command
-	@$(SETUP) environments.py main
+setup: ## Make .venv, with the perennial command, and the environment of monitoring's HTML reports
+	@$(SETUP) environments.py main monitor
 
 demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (KEEP=1: stay up)
 	@$(SETUP) environments.py main ministack airflow node
@@ -57,7 +57,7 @@ site: ## Build the form
 	@$(MAIN)/python -m perennial.deploy form
 
 up: ## Run a local AWS with the API and the form until Ctrl-C (DETACH=1: until make down)
-	@$(SETUP) environments.py main ministack node
+	@$(SETUP) environments.py main monitor ministack node
 	@$(MAIN)/python -m perennial.deploy up $(if $(DETACH),--detach)
 
 down: ## End the local AWS that make up DETACH=1 left running

@@ -32,6 +32,12 @@ def test_help_lists_every_target_with_one_line() -> None:
     )
 
 
+@pytest.mark.parametrize("target", ["setup", "up", "airflow"])
+def test_who_monitors_has_the_environment_of_the_reports(target: str) -> None:
+    done = subprocess.run(["make", "-n", target], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert "monitor" in done.splitlines()[0].split()
+
+
 def test_it_stays_small() -> None:
     assert len(MAKEFILE.splitlines()) < 150
 
