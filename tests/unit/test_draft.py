@@ -6,6 +6,7 @@ import csv
 import datetime
 import gzip
 import io
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from perennial.datasets.target import positive_class
 from perennial.datasets.validate import validate
 from perennial.errors import DataError, SpecError
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
+from perennial.spec_policy import Monitor, Notify, Retrain
 from perennial.spec_source import parse_spec
 from tests.support.datasets import parquet_bytes
 
@@ -182,6 +184,28 @@ def test_named_columns_are_no_features_and_the_rest_is_explained(tmp_path: Path)
     assert "#   n: counts the rows up: an identifier" in draft.text
     assert "#   empty: no value at all" in draft.text
     assert draft.warnings == ("'empty' is left out: no value at all.",)
+
+
+def test_a_date_without_a_time_column_is_hinted_at(tmp_path: Path) -> None:
+    columns = {"a b: c": [f"2026-01-{1 + i // 20:02d}" for i in range(ROWS)], "n": [i % 9 for i in range(ROWS)]}
+    draft, spec = drafted(tmp_path, {**columns, "y": label_of()})
+    assert spec.time is None
+    assert "time: null  # where the world moves, draft it again with --time a b: c\n" in draft.text
+    (warning,) = draft.warnings
+    assert "'a b: c' is a date" in warning and "`--time COLUMN`" in warning
+    draft, _ = drafted(tmp_path, {**columns, "y": label_of()}, time_column="a b: c")
+    assert not draft.warnings
+
+
+@pytest.mark.parametrize("values", [label_of(), [i % 40 for i in range(ROWS)], ["a", "b", "c", "a"] * 100])
+def test_what_keeps_it_fresh_is_drafted_at_the_defaults(tmp_path: Path, values: list[object]) -> None:
+    draft, spec = drafted(tmp_path, {"x": [i % 50 for i in range(ROWS)], "y": values})
+    assert spec.retrain == Retrain(new_rows=50)
+    assert (spec.monitor, spec.notify) == (Monitor(), Notify())
+    assert {"schedule", "drift_share", "cooldown", "feedback"} <= spec.retrain.model_fields_set
+    meant = parse_spec(re.sub(r"^(\s*)# (performance|notify): ", r"\1\2: ", draft.text, flags=re.MULTILINE))
+    assert meant.retrain.performance is not None and set(meant.retrain.performance.bounds) == {spec.metric}
+    assert meant.notify.email and meant.notify.slack_webhook_secret
 
 
 def test_leaks_are_warned_about_and_stay_in(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def _assemble(
     )  # fmt: skip
     text = render(plan)
     parse_spec(text, f"draft of {file}")
-    return Draft(text, _warnings(raw, judged, profiles, leaks))
+    return Draft(text, (*_warnings(raw, judged, profiles, leaks), *_without_time(plan)))
 
 
 def _warnings(raw: RawFile, judged: TargetProfile, profiles: list[Profile], leaks: dict[str, str]) -> tuple[str, ...]:
@@ -110,6 +110,15 @@ def _warnings(raw: RawFile, judged: TargetProfile, profiles: list[Profile], leak
         if one.doubtful:
             found.append(f"'{one.name}'{' is left out' if one.feature is None else ''}: {one.note}.")
     return tuple(found)
+
+
+def _without_time(plan: Plan) -> tuple[str, ...]:
+    if not plan.dates:
+        return ()
+    return (
+        f"'{plan.dates[0]}' is a date: where the world moves, give `--time COLUMN` with the one that tells when a row "
+        "happened, so that the newest rows judge a new version; without one the first holdout does for ever.",
+    )
 
 
 def _why(profiles: list[Profile]) -> str:

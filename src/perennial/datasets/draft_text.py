@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from perennial.datasets.profile import Profile
 from perennial.datasets.target import TargetProfile
 from perennial.datasets.yaml_text import comment, flow_list, label_text, number, text
-from perennial.spec import DEFAULT_METRIC, CategoryFeature, NumberFeature, Task
+from perennial.spec import DEFAULT_METRIC, CategoryFeature, DateFeature, NumberFeature, Task
 
 CANDIDATES: dict[Task, str] = {
     "binary": """\
@@ -40,6 +40,14 @@ CANDIDATES: dict[Task, str] = {
 }
 CANDIDATES["multiclass"] = CANDIDATES["binary"]
 MANY_ROWS = 15_000
+WATCHING = """\
+  drift_share: 0.3  # drift: more than this share of the features moved
+  # performance: {{{metric}: {bound}, labels: 200}}  # decay: {metric} {beyond} this, on at least so many true values
+  cooldown: 6h
+  feedback: true  # false keeps labels given through the API out of training
+monitor: {{schedule: "0 */6 * * *", window: 7d, capture: 1.0, minimum_rows: 100, effect: 0.1}}
+# notify: {{email: [you@example.org], slack_webhook_secret: perennial/slack}}  # who is told of promotions, drift, failures
+"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +64,12 @@ class Plan:
     profiles: tuple[Profile, ...]
     leaks: dict[str, str]
 
+    @property
+    def dates(self) -> tuple[str, ...]:
+        """Features that could be the time column, where there is none."""
+        found = (one.name for one in self.profiles if isinstance(one.feature, DateFeature))
+        return () if self.time else tuple(found)
+
 
 def render(plan: Plan) -> str:
     """The YAML of the plan."""
@@ -68,7 +82,7 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield f"task: {plan.judged.task}"
     yield from _target(plan)
     yield f"id: {text(plan.id) if plan.id else 'null'}"
-    yield f"time: {text(plan.time)}  # the holdout is the last part by time" if plan.time else "time: null"
+    yield from _time(plan)
     yield "features:"
     for one in plan.profiles:
         if one.feature is not None:
@@ -83,7 +97,27 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield CANDIDATES[plan.judged.task].rstrip("\n")
     yield f"metric: {DEFAULT_METRIC[plan.judged.task]}"
     yield from _gate(plan.judged)
-    yield f'retrain: {{schedule: "@daily", new_rows: {max(50, _two_digits(plan.rows // 20))}}}'
+    yield from _retrain(plan)
+
+
+def _time(plan: Plan) -> Iterator[str]:
+    if plan.time:
+        yield f"time: {text(plan.time)}  # the holdout is the last part by time"
+    elif plan.dates:
+        yield f"time: null  # where the world moves, draft it again with --time {comment(plan.dates[0])}"
+    else:
+        yield "time: null"
+
+
+def _retrain(plan: Plan) -> Iterator[str]:
+    """All that keeps it fresh, at the defaults but for ``new_rows``."""
+    yield "# What starts a training, how it is watched, who is told: docs/spec.md tells every key."
+    yield "retrain:"
+    yield '  schedule: "@daily"'
+    yield f"  new_rows: {max(50, _two_digits(plan.rows // 20))}"
+    metric, bound = _floor(plan.judged)
+    beyond = "above" if plan.judged.task == "regression" else "below"
+    yield WATCHING.format(metric=metric, bound=bound, beyond=beyond).rstrip("\n")
 
 
 def _holdout(plan: Plan) -> Iterator[str]:
@@ -128,15 +162,26 @@ def _feature(one: Profile, leak: str | None) -> Iterator[str]:
 
 
 def _gate(judged: TargetProfile) -> Iterator[str]:
+    metric, bound = _floor(judged)
     match judged.task:
         case "binary":
-            yield "gate: {minimum: {roc_auc: 0.6}}  # 0.5 is guessing; raise it to what you need"
+            yield f"gate: {{minimum: {{{metric}: {bound}}}}}  # 0.5 is guessing; raise it to what you need"
         case "multiclass":
-            floor = math.floor(judged.baseline * 100) / 100
-            yield f"gate: {{minimum: {{accuracy: {number(floor)}}}}}  # what the commonest class alone reaches"
+            yield f"gate: {{minimum: {{{metric}: {bound}}}}}  # what the commonest class alone reaches"
         case "regression":
-            bound = number(float(f"{judged.baseline:.3g}"))
-            yield f"gate: {{maximum: {{mean_absolute_error: {bound}}}}}  # what the median alone reaches"
+            yield f"gate: {{maximum: {{{metric}: {bound}}}}}  # what the median alone reaches"
+    yield "# gate also takes approval: human, so that a person decides on what passes"
+
+
+def _floor(judged: TargetProfile) -> tuple[str, str]:
+    """A metric, and what must at least be had of it to be better than knowing nothing."""
+    match judged.task:
+        case "binary":
+            return "roc_auc", "0.6"
+        case "multiclass":
+            return "accuracy", number(math.floor(judged.baseline * 100) / 100)
+        case "regression":
+            return "mean_absolute_error", number(float(f"{judged.baseline:.3g}"))
 
 
 def _two_digits(value: int) -> int:
