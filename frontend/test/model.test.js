@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { driftLines, LINES, newest, promotions, shownFeatures, times, union } from "../src/model/columns.js";
 import { address, fileOf } from "../src/model/data.js";
+import { findings, overtaken } from "../src/model/standing.js";
 import { better, chance, count, interval, number, sentence, share } from "../src/model/text.js";
 import { reportOf } from "../src/report/path.js";
 
@@ -134,4 +135,45 @@ test("anything else is no report", () => {
     "data/iris/monitor/rün/drift.html",
   ];
   for (const hash of wrong) assert.equal(reportOf(hash, BASE), null, hash);
+});
+
+const onePass = (more) => ({
+  champion: "a".repeat(16),
+  measured: "a".repeat(16),
+  performance: "decay",
+  performance_why: "0.27 < 0.9",
+  drift: "ok",
+  drift_why: "0 of 3 moved",
+  quality: "ok",
+  quality_reasons: [],
+  rows: 1,
+  contradicted: 0,
+  ...more,
+});
+
+test("findings are of the version that was measured, and unknown of one that no pass has seen", () => {
+  const pass = onePass({});
+  const before = { champion: "a".repeat(16), passes: [pass] };
+  assert.deepEqual(
+    findings(before, pass).map((each) => [each.look, each.word, each.version?.slice(0, 2)]),
+    [
+      ["bad", "decay", "aa"],
+      ["ok", "fine", "aa"],
+      ["ok", "fine", undefined],
+    ],
+  );
+  const after = { champion: "b".repeat(16), passes: [pass] };
+  assert.ok(overtaken(after) && !overtaken(before));
+  const [performance, drift] = findings(after, pass);
+  assert.deepEqual([performance.word, drift.word], ["unknown", "unknown"]);
+  assert.equal(performance.why, "No pass since it was promoted. Of aaaaaaaa before it: decay, 0.27 < 0.9.");
+  const fine = onePass({ performance: "ok", champion: "b".repeat(16) });
+  assert.equal(findings({ champion: "b".repeat(16), passes: [fine] }, fine)[0].word, "unknown");
+  assert.ok(!overtaken({ champion: null, passes: [] }));
+});
+
+test("labels that disagree are never fine", () => {
+  const pass = onePass({ contradicted: 2 });
+  const data = findings({ champion: pass.champion, passes: [pass] }, pass)[2];
+  assert.deepEqual([data.look, data.word, data.why], ["warn", "labels disagree", "2 contradicted labels."]);
 });

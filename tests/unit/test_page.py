@@ -96,6 +96,7 @@ def test_histories_stand_in_columns_beside_their_passes(lived: tuple[Bucket, dic
     accuracy = page.performance[1]
     assert (accuracy.metric, accuracy.verdict[0], accuracy.value[0]) == ("accuracy", "unknown", None)
     assert page.passes[0].performance_why == "only 12 labels of 200"
+    assert {each.measured for each in page.passes} == {lived[1]["champion"]}
     assert [each.html for each in page.passes[-3:]] == [(), *[("drift.html", "quality.html")] * 2]
 
 

@@ -215,8 +215,8 @@ def test_tables_hold_what_the_charts_draw(watch: Watch, site: Site) -> None:
     rows = cells(page.get_by_role("table", name=re.compile("^ROC AUC of each pass")))
     assert len(rows) == 120
     assert rows[0][1] == f"{data.performance[0].value[-1]:.4g}"
-    assert rows[0][5:] == ["900", "200", "decay"]
-    assert rows[-1][1:] == [NOTHING, NOTHING, "0.91", "0.85", "12", "200", "unknown"]
+    assert rows[0][5:] == ["900", "200", "decay", short(site.versions["champion"])]
+    assert rows[-1][1:] == [NOTHING, NOTHING, "0.91", "0.85", "12", "200", "unknown", short(site.versions["champion"])]
     page.get_by_text("Table: Distance from the baseline").click()
     assert cells(page.get_by_role("table", name=re.compile("^Distance from")))[0][1] == "0.397 moved"
     page.get_by_text("Table: Predictions").click()
@@ -278,6 +278,27 @@ def test_too_few_labels_are_unknown_and_never_fine(watch: Watch, host: SiteHost)
     tile = section(page, "Now").locator(".tile", has_text="Performance")
     expect(tile.locator(".badge")).to_have_text("unknown")
     assert drawn(page.locator(".plot").nth(1))  # one pass alone is still a bar
+
+
+def test_a_champion_that_no_pass_has_seen_is_unknown_and_never_fine(watch: Watch, host: SiteHost) -> None:
+    store = memory_store()
+    first, second = world.trained("run-1", "tree"), world.trained("run-2", "boosted")
+    world.publish(store, first, 0)
+    world.promote(store, first, 0.01)
+    world.watch(store, 40, first.manifest)
+    world.publish(store, second, 12, first.manifest)
+    world.promote(store, second, 12.01)
+    site = make_site(host, store)
+    site.publish()
+    page = watch(site.page(), timezone_id="UTC")
+    old, new = (short(each.manifest.version) for each in (first, second))
+    tile = section(page, "Now").locator(".tile", has_text="Performance")
+    expect(tile.locator(".badge")).to_have_text("unknown")
+    expect(tile).to_contain_text(f"No pass since it was promoted. Of {old} before it: fine, roc_auc")
+    expect(tile).to_contain_text(f"Of {old}, in the pass of 29 Oct 2026, 21:00.")
+    expect(page.locator("hgroup")).to_contain_text("How it was in the pass of 29 Oct 2026, 21:00.")
+    expect(section(page, "Performance over time")).to_contain_text(f"Performance of {new} is unknown")
+    expect(section(page, "Drift")).to_contain_text(f"training data of {old}")
 
 
 def test_what_could_not_be_read_is_named(watch: Watch, host: SiteHost) -> None:

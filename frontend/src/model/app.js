@@ -83,13 +83,17 @@ function Missing({ error, onRetry }) {
 /** @param {{ page: import("./types.js").PageData, version: string }} props */
 function Page({ page, version }) {
   const [challenger, setChallenger] = useState(() => start(page, version));
+  const pass = page.passes.at(-1);
   useEffect(() => {
     if (page.versions.some((each) => each.version === version)) setChallenger(version);
   }, [version]);
   return html`
     <hgroup>
       <h1>${titleOf(page.model)}</h1>
-      <p>${page.target ? `Predicts ${page.target}. ` : ""}How it was on <${When} iso=${page.at} />.</p>
+      <p>
+        ${page.target && `Predicts ${page.target}. `}${pass && html`How it was in the pass of <${When} iso=${pass.until} />. `}
+        <span class="muted">Page of <${When} iso=${page.at} />.</span>
+      </p>
     </hgroup>
     <${Now} page=${page} />
     ${

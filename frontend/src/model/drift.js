@@ -4,10 +4,12 @@
 import { html } from "htm/preact";
 import { useMemo, useState } from "preact/hooks";
 
+import { moment } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { driftLines, farthest, newestFirst, promotions, shownFeatures, times } from "./columns.js";
 import { Badge, Chooser, Figure, NO_PASS, Section, Table, When } from "./parts.js";
-import { chance, number, sentence, share, statisticName } from "./text.js";
+import { measured, overtaken, UNSEEN } from "./standing.js";
+import { chance, number, sentence, share, short, statisticName } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
 
@@ -25,7 +27,14 @@ export function Drift({ page }) {
   const rest = page.drift.length - shown.length;
   return html`
     <${Section} id="drift" title="Drift">
-      ${pass.drift === "unknown" && html`<p class="changed">Drift is unknown: ${sentence(pass.drift_why)} Unknown is not fine.</p>`}
+      ${
+        overtaken(page) &&
+        html`<p class="changed">
+          Drift from the training data of <code>${short(page.champion ?? "")}</code> is unknown: ${UNSEEN.toLowerCase()}
+          What follows is against those of the versions before it.
+        </p>`
+      }
+      ${!overtaken(page) && pass.drift === "unknown" && html`<p class="changed">Drift is unknown: ${sentence(pass.drift_why)} Unknown is not fine.</p>`}
       ${
         page.drift.length > 0 &&
         html`
@@ -71,7 +80,7 @@ export function Drift({ page }) {
           <${ShareFigure} page=${page} when=${when} marks=${marks} />
           <h3>Features in the newest pass</h3>
           <${Table}
-            caption="Every feature against the champion's training data, farthest first"
+            caption=${`Every feature against the training data of ${short(measured(pass) ?? "the champion")}, farthest first, in the pass of ${moment(pass.until)}`}
             head=${["Feature", "State", "Distance", "Counts from", "p-value", "Statistic", "Baseline rows", "Window rows"]}
             rows=${farthest(page.drift).map((each) => [
               each.feature,

@@ -4,15 +4,8 @@
 import { html } from "htm/preact";
 
 import { Badge, When } from "./parts.js";
-import { count, sentence, short } from "./text.js";
-
-const STATES = {
-  ok: ["ok", "fine"],
-  drift: ["bad", "drift"],
-  decay: ["bad", "decay"],
-  problems: ["warn", "problems"],
-  unknown: ["unknown", "unknown"],
-};
+import { findings } from "./standing.js";
+import { sentence, short } from "./text.js";
 
 /** @param {{ page: import("./types.js").PageData }} props */
 export function Now({ page }) {
@@ -29,7 +22,7 @@ export function Now({ page }) {
             : html`<p class="muted">Nothing has been promoted yet.</p>`
         }
       </div>
-      ${pass && html`<${Passed} pass=${pass} />`}
+      ${pass && html`<${Passed} page=${page} pass=${pass} />`}
       ${
         !pass &&
         html`<div class="tile">
@@ -42,33 +35,36 @@ export function Now({ page }) {
   `;
 }
 
-/** @param {{ pass: import("./types.js").Pass }} props */
-function Passed({ pass }) {
+/** @param {{ page: import("./types.js").PageData, pass: import("./types.js").Pass }} props */
+function Passed({ page, pass }) {
   const asked = pass.retrain ? "asked for" : pass.blocked ? "held back" : "not asked for";
   return html`
-    <${Tile} title="Performance" state=${pass.performance} why=${pass.performance_why} />
-    <${Tile} title="Drift" state=${pass.drift} why=${pass.drift_why} />
-    <${Tile}
-      title="Data"
-      state=${pass.quality}
-      why=${pass.quality_reasons.join("; ") || `${count(pass.rows, "captured prediction")} can be relied on`}
-    />
+    ${findings(page, pass).map((each) => html`<${Tile} key=${each.title} finding=${each} at=${pass.until} />`)}
     <div class="tile">
       <h2>Retraining</h2>
       <p><${Badge} state=${pass.retrain || pass.blocked ? "warn" : "ok"}>${asked}<//></p>
       <p class="muted">${sentence(pass.reasons.join("; ")) || "There is no reason to."}</p>
       ${pass.blocked && html`<p class="muted">Held back: ${sentence(pass.blocked)}</p>`}
+      <${Source} version=${null} at=${pass.until} />
     </div>
   `;
 }
 
-function Tile({ title, state, why }) {
-  const [look, word] = STATES[state] ?? ["unknown", state];
+/** @param {{ finding: import("./standing.js").Finding, at: string }} props */
+function Tile({ finding, at }) {
   return html`
     <div class="tile">
-      <h2>${title}</h2>
-      <p><${Badge} state=${look}>${word}<//></p>
-      <p class="muted">${why}</p>
+      <h2>${finding.title}</h2>
+      <p><${Badge} state=${finding.look}>${finding.word}<//></p>
+      <p class="muted">${finding.why}</p>
+      <${Source} version=${finding.version} at=${at} />
     </div>
   `;
+}
+
+/** Which version a finding is of, and when it was found. */
+function Source({ version, at }) {
+  return html`<p class="muted source">
+    ${version && html`Of <code>${short(version)}</code>, in the`}${!version && "In the"} pass of <${When} iso=${at} />.
+  </p>`;
 }

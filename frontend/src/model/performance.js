@@ -4,11 +4,12 @@
 import { html } from "htm/preact";
 import { useMemo, useState } from "preact/hooks";
 
-import { metricName } from "../words.js";
+import { metricName, moment } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { newestFirst, promotions, times } from "./columns.js";
 import { Chooser, Figure, NO_PASS, Section, Table, When } from "./parts.js";
-import { better, number, sentence } from "./text.js";
+import { measured, overtaken, UNSEEN } from "./standing.js";
+import { better, number, sentence, short } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
 
@@ -22,6 +23,14 @@ export function Performance({ page }) {
     <${Section} id="performance" title="Performance over time">
       ${!pass && html`<p class="muted">${NO_PASS}</p>`}
       ${
+        overtaken(page) &&
+        html`<p class="changed">
+          Performance of <code>${short(page.champion ?? "")}</code> is unknown: ${UNSEEN.toLowerCase()} What follows is of
+          the versions before it.
+        </p>`
+      }
+      ${
+        !overtaken(page) &&
         pass?.performance === "unknown" &&
         html`<p class="changed">Performance is unknown: ${sentence(pass.performance_why)} Unknown is not fine.</p>`
       }
@@ -70,7 +79,7 @@ function MetricFigures({ page, shown }) {
   const table = () => html`
     <${Table}
       caption=${`${name} of each pass, newest first`}
-      head=${["End of the pass", name, "95 % interval", "Holdout", "Bound", "Labels", "Needed", "Verdict"]}
+      head=${["End of the pass", name, "95 % interval", "Holdout", "Bound", "Labels", "Needed", "Verdict", "Version"]}
       rows=${newestFirst(
         page.passes.map((each, index) => [
           html`<${When} iso=${each.until} />`,
@@ -80,7 +89,8 @@ function MetricFigures({ page, shown }) {
           number(shown.bound[index]),
           number(each.labels),
           number(each.needed),
-          shown.verdict[index] ?? "–",
+          verdict(shown, index),
+          html`<code>${short(measured(each) ?? "–")}</code>`,
         ]),
       )}
     />
@@ -90,7 +100,7 @@ function MetricFigures({ page, shown }) {
       title=${`${name} on ground truth`}
       caption=${
         `${better(shown.metric, shown.lower_is_better)}. The band is the 95 % interval; where too few labels came back ` +
-        `there is no line. Newest: ${sentence(shown.why)}`
+        `there is no line. ${latest(page, shown)}`
       }
       table=${table}
     >
@@ -129,4 +139,17 @@ function MetricFigures({ page, shown }) {
       />
     <//>
   `;
+}
+
+/** What a pass says of a metric: nothing of one that has no bound. */
+function verdict(/** @type {import("./types.js").MetricHistory} */ shown, /** @type {number} */ index) {
+  const said = shown.verdict[index];
+  return said === "ok" && shown.bound[index] === null ? "no bound" : (said ?? "–");
+}
+
+/** The newest pass that measured a metric, of which version, and what it said. */
+function latest(/** @type {PageData} */ page, /** @type {import("./types.js").MetricHistory} */ shown) {
+  const pass = page.passes[shown.verdict.findLastIndex((each) => each !== null)];
+  const version = pass && measured(pass);
+  return pass ? `${version ? `${short(version)} in the` : "The"} pass of ${moment(pass.until)}: ${sentence(shown.why)}` : "";
 }

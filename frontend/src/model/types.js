@@ -1,5 +1,5 @@
 /**
- * The documents the page reads, as `perennial.jobs.page_data` and `perennial.training.evaluation` write them.
+ * The documents the page reads, as `perennial.jobs.page.data` and `perennial.training.evaluation` write them.
  *
  * @typedef {{ value: number, low: number | null, high: number | null }} Metric
  * @typedef {{ rule: string, passed: boolean, reason: string, value: number | null, bound: number | null }} Rule
@@ -57,6 +57,7 @@
  * @property {string} since
  * @property {string} until
  * @property {string | null} champion
+ * @property {string | null} [measured]  The version that its performance is of.
  * @property {number} rows
  * @property {number} served
  * @property {number} lost

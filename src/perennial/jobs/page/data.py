@@ -78,13 +78,15 @@ class PassView(_Frozen):
     """One monitoring pass, without what stands in columns.
 
     ``served`` counts predictions, ``rows`` those that were captured, ``labels`` those whose truth is known, all in the
-    window ``[since, until)``. ``html`` are the names under ``monitor/<run>/`` that are still kept.
+    window ``[since, until)``. ``champion`` served at its end, ``measured`` is the version its performance is of.
+    ``html`` are the names under ``monitor/<run>/`` that are still kept.
     """
 
     run: str
     since: datetime
     until: datetime
     champion: str | None
+    measured: str | None
     rows: int
     served: int
     lost: int
@@ -127,7 +129,7 @@ class FeatureHistory(_Frozen):
 class MetricHistory(_Frozen):
     """One metric on the ground truth that came back, by pass, with its 95 % interval and the champion's on its holdout.
 
-    ``version`` is the champion that was measured; ``why`` the newest verdict's reason.
+    Which version that was, each pass says as ``measured``; ``why`` is the newest verdict's reason.
     """
 
     metric: str

@@ -64,6 +64,7 @@ def _view(report: MonitorReport, kept: frozenset[str]) -> PassView:
         since=report.since,
         until=report.until,
         champion=report.champion,
+        measured=performance.version,
         rows=report.rows,
         served=quality.served,
         lost=quality.lost,
