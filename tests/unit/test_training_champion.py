@@ -123,7 +123,6 @@ def test_a_champion_that_has_learnt_the_new_holdout_by_heart_is_not_measured_on_
     assert found.holdout is None
     assert "another holdout was drawn" in found.why and "of the 120 holdout rows" in found.why
     assert gain(outcome).startswith("FAIL")
-    assert f"`perennial promote {NAME} {outcome.version}`" in gain(outcome)
 
 
 def test_of_a_large_new_holdout_the_rows_that_both_kept_aside_are_enough(world: World) -> None:

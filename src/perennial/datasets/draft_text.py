@@ -46,7 +46,7 @@ WATCHING = """\
   cooldown: 6h
   feedback: true  # false keeps labels given through the API out of training
 monitor: {{schedule: "0 */6 * * *", window: 7d, capture: 1.0, minimum_rows: 100, effect: 0.1}}
-# notify: {{email: [you@example.org], slack_webhook_secret: perennial/slack}}  # who is told of promotions, drift, failures
+# notify: {{email: [you@example.org], slack_webhook_secret: perennial/slack}}  # who is told
 """
 
 

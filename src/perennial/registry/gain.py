@@ -55,8 +55,8 @@ class Champion(_Frozen):
     untrusted: bool = False
 
 
-def gain_rule(spec: ModelSpec, champion: Champion | None, version: str) -> RuleResult:
-    """Judge the gain.
+def gain_rule(spec: ModelSpec, champion: Champion | None) -> RuleResult:
+    """Judge the gain. The reason says what was measured on which rows, what is wanted, and how that came out.
 
     - A window by time whose labels can be trusted decides alone: the gain there must reach ``gate.gain``.
     - Else the gain on the holdout must reach it; or that on a window, where that gain is significant and the
@@ -64,24 +64,27 @@ def gain_rule(spec: ModelSpec, champion: Champion | None, version: str) -> RuleR
     - A challenger that learnt from feedback must be significantly better wherever it is to pass.
 
     Significant means that the paired 95 % interval lies beyond nought.
-
-    Args:
-        version: the challenger's; where it fails, the reason tells how to promote it all the same.
     """
     rule = f"gain.{spec.metric}"
     wanted = spec.gate.gain
     if champion is None:
         return RuleResult(rule=rule, passed=True, reason="no champion yet.", bound=wanted)
-    remedy = f"To let it serve all the same: `perennial promote {spec.name} {version}`."
     found = _judge(spec, champion)
-    problem = f" {_untrusted(champion)}{remedy}" if not found.passed else ""
-    return RuleResult(rule=rule, passed=found.passed, reason=found.reason + problem, value=found.value, bound=wanted)
+    reason = found.reason if found.passed else found.reason + _untrusted(champion)
+    return RuleResult(rule=rule, passed=found.passed, reason=reason, value=found.value, bound=wanted)
 
 
 class _Verdict(_Frozen):
+    """``measured`` and ``judged`` are sentences: what was found, and what is wanted of it with how that came out."""
+
     passed: bool
-    reason: str
+    measured: str
+    judged: str = ""
     value: Number = None
+
+    @property
+    def reason(self) -> str:
+        return f"{self.measured} {self.judged}".strip()
 
 
 def _judge(spec: ModelSpec, champion: Champion) -> _Verdict:
@@ -90,58 +93,62 @@ def _judge(spec: ModelSpec, champion: Champion) -> _Verdict:
         return _measure(spec, champion, window, significant=champion.untrusted, where="newest")
     if champion.holdout is None:
         why = champion.why or "no reason given"
-        return _Verdict(passed=False, reason=f"not comparable with champion {champion.version}: {why}.")
+        return _Verdict(passed=False, measured=f"not comparable with champion {champion.version}: {why}.")
     frozen = _measure(spec, champion, champion.holdout, significant=champion.untrusted, where="holdout")
-    if frozen.passed or window is None:
+    if frozen.passed:
+        return frozen
+    if window is None:
         unseen = f" There is no window of new rows to look at: {champion.window_why}." if champion.window_why else ""
-        return frozen if frozen.passed else frozen.model_copy(update={"reason": frozen.reason + unseen})
+        return frozen.model_copy(update={"judged": frozen.judged + unseen})
     newest = _measure(spec, champion, window, significant=True, where="newest")
     if not newest.passed:
-        return frozen.model_copy(update={"reason": f"{frozen.reason} {newest.reason}"})
+        return frozen.model_copy(update={"judged": f"{frozen.judged} {newest.reason}"})
     high = champion.holdout.high
-    if high is None or high < 0:
-        worse = f"{newest.reason} But it must not be significantly worse on the holdout: {frozen.reason}"
-        return newest.model_copy(update={"passed": False, "reason": worse})
-    rows = f"On the {champion.holdout.rows:,} holdout rows it is not significantly worse"
-    return newest.model_copy(update={"reason": f"{newest.reason} {rows}: {_gain(champion.holdout)}."})
+    worse = "that is unknown" if high is None else "it is" if high < 0 else "it is not"
+    veto = f"{newest.judged} {frozen.measured} There it must not be significantly worse: {worse}."
+    return newest.model_copy(update={"passed": high is not None and high >= 0, "judged": veto})
 
 
 def _measure(spec: ModelSpec, champion: Champion, found: Comparison, *, significant: bool, where: str) -> _Verdict:
     """One comparison against ``gate.gain``, and against chance where it must be significant."""
-    wanted, metric = spec.gate.gain, spec.metric
+    metric, rows = spec.metric, f"{found.rows:,} {where} rows"
     ours, theirs = found.challenger.get(metric), found.champion.get(metric)
     problem = missing(metric, ours) or missing(f"{metric} of champion {champion.version}", theirs)
     problem = problem or missing(f"the gain in {metric}", found.gain)
     if problem or ours is None or theirs is None or found.gain is None:
-        return _Verdict(passed=False, reason=f"{problem} on the {found.rows:,} {where} rows.")
-    confidence = spec.gate.confidence
-    reached = found.gain if confidence is None else found.bound
-    enough = reached is not None and reached >= wanted - ROUNDING
-    sure = not significant or (found.low is not None and found.low > 0)
-    asked = [f"at least {wanted:.6g} is wanted"]
-    if confidence is not None:
-        lower = "unknown" if reached is None else f"{reached:.6g}"
-        asked = [f"at least {wanted:.6g} is wanted of its lower bound at confidence {confidence:g}, {lower}"]
-    if significant:
-        asked.append(f"it {'is' if sure else 'is not'} significantly better")
-    passed = enough and sure
+        return _Verdict(passed=False, measured=f"On {rows} {problem}.")
     neither = "" if found.whole else " that neither learnt from"
-    reason = (
-        f"{metric} {ours:.6g} against {theirs:.6g} of champion {champion.version} on {found.rows:,} {where} rows"
-        f"{neither}: {_gain(found)}, {'and' if passed else 'but'} {' and '.join(asked)}."
+    interval = "no interval" if found.low is None else f"95 % interval {found.low:.4g} to {found.high:.4g}"
+    passed, judged = _ruling(spec, found, significant)
+    return _Verdict(
+        passed=passed,
+        measured=f"On {rows}{neither}: {metric} {ours:.4g} against {theirs:.4g} of champion {champion.version}, "
+        f"a gain of {found.gain:.4g} ({interval}).",
+        judged=judged,
+        value=found.gain,
     )
-    return _Verdict(passed=passed, reason=reason, value=found.gain)
 
 
-def _gain(found: Comparison) -> str:
-    interval = "no interval" if found.low is None else f"95 % interval {found.low:.6g} to {found.high:.6g}"
-    return f"a gain of {found.gain:.6g} ({interval})"
+def _ruling(spec: ModelSpec, found: Comparison, significant: bool) -> tuple[bool, str]:
+    """Whether the gain is what is wanted, and a sentence of both."""
+    wanted, confidence = spec.gate.gain, spec.gate.confidence
+    reached = found.gain if confidence is None else found.bound
+    asked, lower = f"A gain of at least {wanted:.4g}", ""
+    if confidence is not None:
+        asked = f"A lower bound of the gain, at confidence {confidence:g}, of at least {wanted:.4g}"
+        lower = " (unknown)" if reached is None else f" ({reached:.4g})"
+    lacking = [] if reached is not None and reached >= wanted - ROUNDING else ["it falls short"]
+    if significant:
+        asked += ", significantly better than nought,"
+        if found.low is None or found.low <= 0:
+            lacking.append("it is not significantly better")
+    return not lacking, f"{asked} is wanted{lower}: {' and '.join(lacking) or 'it is reached'}."
 
 
 def _untrusted(champion: Champion) -> str:
     if not champion.untrusted:
         return ""
     return (
-        "It learnt from feedback, which anyone who was given a prediction can send: confirm labels by "
-        "`perennial land --labels`, or leave feedback out by `retrain.feedback: false`. "
+        " It learnt from feedback, which anyone who was given a prediction can send: confirm labels by "
+        "`perennial land --labels`, or leave feedback out by `retrain.feedback: false`."
     )

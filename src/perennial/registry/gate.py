@@ -54,7 +54,7 @@ class Decision(BaseModel):
 def decide(candidate: ModelManifest, champion: Champion | None) -> Decision:
     """Judge a published candidate by its own spec's gate policy. ``champion`` is None before the first promotion."""
     metrics = {name: metric.value for name, metric in candidate.metrics.items()}
-    rules = judge(candidate.spec, metrics, candidate.slices, candidate.parity, champion, candidate.version)
+    rules = judge(candidate.spec, metrics, candidate.slices, candidate.parity, champion)
     return Decision(
         candidate=candidate.version,
         champion=champion.version if champion else None,
@@ -70,17 +70,13 @@ def judge(
     slices: Mapping[str, Slices],
     parity: Parity,
     champion: Champion | None,
-    version: str = "VERSION",
 ) -> tuple[RuleResult, ...]:
-    """One answer for each rule of the spec's gate. A metric that is missing or not finite never passes.
-
-    ``version`` is the candidate's: where it cannot be compared, the reason tells how to promote it.
-    """
+    """One answer for each rule of the spec's gate. A metric that is missing or not finite never passes."""
     policy = spec.gate
     return (
         *(_bound("minimum", name, metrics.get(name), bound) for name, bound in sorted(policy.minimum.items())),
         *(_bound("maximum", name, metrics.get(name), bound) for name, bound in sorted(policy.maximum.items())),
-        gain_rule(spec, champion, version),
+        gain_rule(spec, champion),
         *(
             _slices(column, spec.metric, metrics.get(spec.metric), slices.get(column, {}), limit)
             for column, limit in sorted(policy.slices.items())
@@ -116,11 +112,11 @@ def record_decision(store: Store, model: str, op_id: str, decision: Decision) ->
 def _bound(side: str, metric: str, value: float | None, bound: float) -> RuleResult:
     rule = f"{side}.{metric}"
     if (problem := missing(metric, value)) or value is None:
-        return RuleResult(rule=rule, passed=False, reason=f"{problem}; the {side} is {bound:g}.", bound=bound)
+        return RuleResult(rule=rule, passed=False, reason=f"{problem}; the {side} is {bound:.4g}.", bound=bound)
     passed = value >= bound if side == "minimum" else value <= bound
     relation = "is not" if passed else "is"
     wrong = "below" if side == "minimum" else "above"
-    reason = f"{metric} {value:.6g} {relation} {wrong} the {side} {bound:.6g}."
+    reason = f"{metric} {value:.4g} {relation} {wrong} the {side} {bound:.4g}."
     return RuleResult(rule=rule, passed=passed, reason=reason, value=value, bound=bound)
 
 
@@ -145,8 +141,8 @@ def _slices(column: str, metric: str, overall: float | None, groups: Slices, lim
     worst = max(gaps, key=lambda group: gaps[group])
     passed = gaps[worst] <= limit.maximum_gap + ROUNDING
     reason = (
-        f"{metric} of {column} = {worst} lags the whole by {gaps[worst]:.6g}, "
-        f"{'within' if passed else 'over'} the gap of {limit.maximum_gap:.6g}{left_out}."
+        f"{metric} of {column} = {worst} lags the whole by {gaps[worst]:.4g}, "
+        f"{'within' if passed else 'over'} the gap of {limit.maximum_gap:.4g}{left_out}."
     )
     return RuleResult(rule=rule, passed=passed, reason=reason, value=gaps[worst], bound=limit.maximum_gap)
 
