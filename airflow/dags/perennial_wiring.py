@@ -32,12 +32,16 @@ POLICY: dict[str, Any] = {
         "retry_exponential_backoff": True,
     },
 }
-# Another run may train this model: its turn ends, or lapses within minutes where it was killed.
+# A run that waits for a person holds up no other: only one trains at a time, by the model's lease (jobs/lock.py).
+TRAINING: dict[str, Any] = {**POLICY, "max_active_runs": 8}
+# Another run may train this model, for hours: its turn ends, or lapses within minutes where it was killed.
 PATIENT: dict[str, Any] = {
-    "retries": 30,
+    "retries": 720,
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": False,
 }
+WAITS = frozenset({6, 10})  # another run's turn, or S3 does not answer: what a PATIENT task waits for
+TRIES = 3  # for all else: the task's first, and the two retries of every task
 
 Result = dict[str, Any]
 
@@ -67,9 +71,16 @@ def steps_of(file: SpecFile) -> Callable[..., Result]:
             return run_step(name, place, context["run_id"], **arguments)
         except JobFailed as error:
             context["ti"].xcom_push(key=ERROR, value=str(error))
-            raise (AirflowFailException(str(error)) if error.final else error) from error
+            vain = error.final or (error.exit_code not in WAITS and _try(context) >= TRIES)
+            raise (AirflowFailException(str(error)) if vain else error) from error
 
     return step
+
+
+def _try(context: Context) -> int:
+    """Which try this is, from 1; it begins anew where the task is cleared."""
+    ti = context["ti"]
+    return ti.try_number - ti.max_tries + ti.task.retries
 
 
 def states() -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Param, TriggerRule, dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
-from perennial_wiring import PATIENT, POLICY, Approval, Result, report_failures, specs, states, steps_of, why
+from perennial_wiring import PATIENT, POLICY, TRAINING, Approval, Result, report_failures, specs, states, steps_of, why
 
 from perennial.jobs import SpecFile
 from perennial.spec import ModelSpec
@@ -28,6 +28,7 @@ best one. It becomes champion only if the gate passes it{human}. Metric: `{metri
   same. A run that another one starts says `{{"cause": "monitor", "because": "..."}}` in its configuration.
 - **Retry**: each step finds its own earlier result, so clearing any task is safe.
 - **A refused version** stays in the registry with the gate's reasons: `perennial versions {name}`.
+- **A run that waits for a person** holds up no other run; a run whose turn has not come waits.
 - **A version that fails its smoke test** is rolled back, and the run ends as failed.
 """
 
@@ -53,7 +54,7 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         tags=["perennial", "training", spec.name],
         doc_md=DOC.format(name=spec.name, metric=spec.metric, path=file.path.name, human=human),
         params=PARAMS,
-        **POLICY,
+        **TRAINING,
     )
     def training() -> None:
         @task(**PATIENT)

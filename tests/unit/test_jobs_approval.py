@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from perennial.datasets.landing import land
 from perennial.errors import NotFoundError, PromotionRefused, SettingsError
-from perennial.jobs import steps
+from perennial.jobs import lock, steps
 from perennial.jobs.airflow_rest import TaskPlace
 from perennial.jobs.answer import Answered, answer
 from perennial.jobs.approval import (
@@ -25,6 +26,7 @@ from perennial.jobs.approval import (
     request_approval,
 )
 from perennial.jobs.cycle import run_cycle
+from perennial.jobs.results import OutcomeResult, ReleaseResult
 from perennial.jobs.workspace import Workspace
 from perennial.registry.check import check
 from perennial.registry.registry import Registry
@@ -191,6 +193,35 @@ def test_what_airflow_asked_is_answered_there(ask: Ask, store: Store) -> None:
         reply(store)
     assert "PERENNIAL_AIRFLOW_URL" in str(error.value.remedy)
     assert find_answer(store, "shop", version) is None
+
+
+def test_a_run_that_waits_holds_up_no_other(
+    ask: Ask, store: Store, open_run: Callable[[str], Workspace], spec: ModelSpec, tmp_path: Path
+) -> None:
+    place = TaskPlace.parse("train_shop/one/approve")
+    first = ask("one", place)
+    steps.ask(open_run("one"), steps.Arguments(asked_by=str(place)))
+    assert steps.perform("acquire", open_run("two")) == ReleaseResult(run="two")
+    same = steps.snapshot(replace(open_run("two"), force=False))
+    assert same.work is None and "trained on" in str(same.blocked)
+    land(store, spec, write_rows(tmp_path / "second.csv", 400, 2))
+    second = ask("three", TaskPlace.parse("train_shop/three/approve"))
+    assert {request.version for request in pending(store, "shop")} == {first.version, second.version}
+
+
+def test_a_run_that_is_rejected_ends_while_another_one_trains(
+    ask: Ask, store: Store, open_run: Callable[[str], Workspace]
+) -> None:
+    ask("one", TaskPlace.parse("train_shop/one/approve"))
+    one = open_run("one")
+    steps.ask(one)
+    steps.acquire(open_run("two"))
+    answer_approval(one, approved=False, by="ada")
+    outcome = steps.perform("conclude", one)
+    assert isinstance(outcome, OutcomeResult) and outcome.answered_by == "ada" and not outcome.waiting
+    assert lock.holder(store, "shop", NOON) == "two"
+    with pytest.raises(lock.Busy):
+        steps.perform("promote", one)
 
 
 def test_a_place_has_three_parts() -> None:

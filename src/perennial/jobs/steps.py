@@ -51,7 +51,6 @@ LEARNING: Mapping[str, Step] = {
     "promote": promote,
     "smoke": smoke,
     "rollback": rollback,
-    "conclude": conclude,
 }
 """Steps of a training, which hold the model's lease while they run."""
 
@@ -88,8 +87,12 @@ NOTHING = Arguments()
 
 
 def ask(w: Workspace, given: Arguments = NOTHING) -> ApprovalRequest:
-    """Ask a person whether the version may serve; the run gives its turn up while it waits."""
+    """Ask a person whether the version may serve; the run gives its turn up while it waits.
+
+    That it trained is noted now: a run that comes meanwhile does not train on the same rows to ask the same again.
+    """
     request = request_approval(w, TaskPlace.parse(given.asked_by) if given.asked_by else None)
+    judge.conclude(w)
     lock.release(w.store, w.spec.name, w.run, w.now())
     aftermath.after_request(w, request)
     return request
@@ -147,9 +150,16 @@ WATCHING: Mapping[str, Step] = {
     "monitor-retain": watch.monitor_retain,
     "monitor-summary": monitor_summary,
 }
-"""Steps of a monitoring pass, which wait for nobody's turn."""
+"""Steps of a monitoring pass."""
 
-OTHERS: Mapping[str, Step] = {"acquire": acquire, "release": release, "report-failure": report_failure, **WATCHING}
+OTHERS: Mapping[str, Step] = {
+    "acquire": acquire,
+    "conclude": conclude,
+    "release": release,
+    "report-failure": report_failure,
+    **WATCHING,
+}
+"""Steps that wait for nobody's turn: a run that a person rejects ends while another one trains."""
 STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
 
 TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
