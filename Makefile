@@ -68,7 +68,7 @@ deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
 	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 
-airflow: ## Run Airflow with its pages on the local AWS of make up, until Ctrl-C
+airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PERENNIAL_SPECS=examples)
 	@$(SETUP) environments.py main airflow monitor
 	@sh infra/setup/airflow.sh
 

@@ -1,14 +1,17 @@
 #!/bin/sh
 # Airflow with its pages, for trying the DAGs by hand on the stack of `make up`: everything under .local/airflow,
 # bound to 127.0.0.1. Its own `standalone` command would also serve logs to the whole network.
-#   make airflow PORT=8080 PERENNIAL_SPECS=my/model.yaml
+#   make airflow PORT=8081 PERENNIAL_SPECS=my/model.yaml
 set -eu
 cd "$(dirname "$0")/../.."
 environment=$(.venv/bin/perennial env)
 eval "$environment"
 port=${PORT:-8080}
 export PERENNIAL_PYTHON="$PWD/.venv/bin/python"
-export PERENNIAL_SPECS="${PERENNIAL_SPECS:-$PWD/examples}"
+specs="${PERENNIAL_SPECS:-$PWD/examples}"
+# Both would otherwise show minutes later, or never: as pages without a model, and as one part that died in silence.
+PERENNIAL_SPECS=$(.venv/bin/python -B infra/setup/airflow_check.py "$specs" "$port")
+export PERENNIAL_SPECS
 export AIRFLOW_HOME="$PWD/.local/airflow"
 export AIRFLOW__CORE__DAGS_FOLDER="$PWD/airflow/dags"
 export AIRFLOW__CORE__LOAD_EXAMPLES=False
@@ -23,23 +26,37 @@ mkdir -p "$AIRFLOW_HOME"
 echo "Preparing Airflow's database ..."
 airflow db migrate >"$AIRFLOW_HOME/migrate.log" 2>&1
 running=""
+status=0
 end() {
     trap - EXIT INT TERM HUP
-    # shellcheck disable=SC2086 - one word for each process
-    kill $running 2>/dev/null || true
+    for part in $running; do
+        kill "${part%%:*}" 2>/dev/null || true
+    done
     wait
     echo "Ended."
-    exit 0
+    exit "$status"
 }
 trap end EXIT INT TERM HUP
 start() {
     airflow "$@" >"$AIRFLOW_HOME/$1.log" 2>&1 &
-    running="$running $!"
+    running="$running $!:$1"
 }
 start api-server --host 127.0.0.1 --port "$port" --workers 1
 start dag-processor
 start scheduler --skip-serve-logs
 start triggerer --skip-serve-logs
 echo "Airflow: $PERENNIAL_AIRFLOW_URL in about half a minute; its logs are in .local/airflow. Ctrl-C ends it."
+echo "A DAG that is new is paused, which is Airflow's default: nothing runs before you switch it on, in the list of Dags."
 echo "For perennial approve, in another shell: export PERENNIAL_AIRFLOW_URL=$PERENNIAL_AIRFLOW_URL"
-wait
+while :; do
+    for part in $running; do
+        if ! kill -0 "${part%%:*}" 2>/dev/null; then
+            status=1
+            echo "Airflow's ${part#*:} has ended, so all of it ends; .local/airflow/${part#*:}.log ends with:" >&2
+            tail -n 5 "$AIRFLOW_HOME/${part#*:}.log" >&2
+            exit 1
+        fi
+    done
+    sleep 1 &
+    wait $! || true
+done
