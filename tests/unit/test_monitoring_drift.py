@@ -192,3 +192,16 @@ def test_holm_stops_at_the_first_that_could_be_chance() -> None:
     assert unlikely([0.004, 0.02, 0.0001, 0.5], 0.01) == [False, False, True, False]
     assert unlikely([0.003, 0.0001, 0.009], 0.01) == [True, True, True]
     assert unlikely([], 0.01) == []
+
+
+def test_a_feature_that_is_far_by_chance_says_so(baseline: Baseline) -> None:
+    """Ten rows cannot tell: the distance is above the threshold, and that is no drift."""
+    spec = make_spec(monitor={"minimum_rows": 10, "effect": 0.1})
+    report = measure_drift(spec, draw(10, 5), baseline)
+    far = [one for one in report.features if one.value is not None and one.value >= one.threshold]
+    assert far and all(
+        one.moved is False and f"chance is not ruled out (p={one.p_value:.2g})" in one.note for one in far
+    )
+    assert not [one for one in report.features if one not in far and "chance" in one.note]
+    moved = measure_drift(spec, draw(2000, 6, height=np.full(2000, 9.0)), baseline).features[0]
+    assert moved.moved and not moved.note

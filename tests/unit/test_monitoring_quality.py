@@ -16,6 +16,7 @@ from perennial.monitoring.results import FeatureQuality, QualityReport
 from perennial.spec import ModelSpec
 
 ROWS = 200
+OVER, ABOVE = "more than 1% is a problem", "10% or more above training is a problem"
 
 
 def make_spec(**changes: Any) -> ModelSpec:
@@ -79,17 +80,17 @@ def test_without_predictions_nothing_is_known() -> None:
 @pytest.mark.parametrize(
     ("window", "truth", "reason"),
     [
-        (seen(lost=3), told(), "3 predictions were lost before they were stored"),
-        (seen(), told(100, contradicted=2), "2 predictions were told different truths"),
-        (seen(), told(50, unmatched=1), "1 labels are of predictions that were not captured"),
+        (seen(lost=3), told(), f"3 predictions were lost before they were stored (1.5%, {OVER})"),
+        (seen(), told(100, contradicted=2), f"2 predictions were told different truths (2.0%, {OVER})"),
+        (seen(), told(50, unmatched=1), f"1 labels are of predictions that were not captured (2.0%, {OVER})"),
         (
             seen(rows(age=[-1.0] * 2 + [121.0] + [30.5] + [30.0] * (ROWS - 4))),
             told(),
-            "age: 2.0% of the values are out of the spec's range",
+            f"age: 2.0% of the values are out of the spec's range ({OVER})",
         ),
-        (seen(rows(age=[None] * 30 + [30.0] * 170)), told(), "age: 15% are missing, in training 0%"),
+        (seen(rows(age=[None] * 30 + [30.0] * 170)), told(), f"age: 15% are missing, in training 0% ({ABOVE})"),
         (seen(rows(town=["Oslo"] * 30 + ["Rome"] * 170)), told(),
-         "town: 15% are values the spec does not name, in training 0%"),
+         f"town: 15% are values the spec does not name, in training 0% ({ABOVE})"),
     ],
 )  # fmt: skip
 def test_each_problem_is_named(window: Observed, truth: Labelled, reason: str) -> None:

@@ -60,7 +60,7 @@ def test_events_say_who_when_and_why(lived: tuple[Bucket, dict[str, str]]) -> No
     assert (promoted.by, promoted.at) == ("Ada", at(21.01))
     assert (waiting.reasons, waiting.until) == (("passed the gate; a person decides",), at(32.01))
     assert rejected.by == "the gate"
-    assert any(reason.startswith("gain.roc_auc: roc_auc ") for reason in rejected.reasons)
+    assert any(reason.startswith("gain.roc_auc: On ") for reason in rejected.reasons)
 
 
 def test_what_a_person_said_ends_the_waiting() -> None:

@@ -44,6 +44,8 @@ def monitor(
 
 
 def _show(report: MonitorReport) -> None:
+    if report.champion is None:
+        typer.echo("nothing has been promoted yet: there is nothing to watch\n")
     typer.echo(
         f"model        {report.model}\n"
         f"champion     {report.champion or 'none'}\n"
@@ -63,7 +65,10 @@ def _show(report: MonitorReport) -> None:
     show_table(features, ("feature", "moved", "distance", "threshold", "p", "note"), False, "No features.")
     if report.performance.metrics:
         typer.echo()
-        metrics = [one.model_dump() for one in report.performance.metrics]
+        metrics = [
+            one.model_dump() | ({"verdict": "no bound"} if one.bound is None and one.verdict == "ok" else {})
+            for one in report.performance.metrics
+        ]
         columns = ("metric", "value", "low", "high", "holdout", "bound", "verdict")
         show_table(metrics, columns, False, "No metrics.")
 

@@ -11,6 +11,7 @@ from perennial.errors import PerennialError
 from perennial.jobs import notices, page, tracking
 from perennial.jobs.approval import ApprovalRequest
 from perennial.jobs.results import OutcomeResult
+from perennial.jobs.watch_files import is_known
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import MonitorReport
 from perennial.registry.log import LogEntry
@@ -33,8 +34,8 @@ def after_request(w: Workspace, request: ApprovalRequest) -> None:
 
 
 def after_report(w: Workspace, report: MonitorReport) -> None:
-    """A monitoring pass has ended."""
-    _follow(w, "the page was not published", lambda: page.publish(w))
+    """A monitoring pass has ended. A model that was never trained gets no page by being looked at."""
+    _follow(w, "the page was not published", lambda: page.publish(w) if is_known(w) else None)
     for notice in notices.of_report(w.spec, report):
         notices.tell(w, notice)
 

@@ -41,6 +41,8 @@ def publish_reports(w: Workspace, found: MonitorReport) -> None:
     if site is None:
         return
     try:
+        if not is_known(w):
+            return
         for name in (REPORT_FILE, *found.html):
             data = w.store.get(keys.monitor_file(w.spec.name, found.run, name)).data
             kind = "text/html" if name.endswith(".html") else "application/json"
@@ -48,6 +50,11 @@ def publish_reports(w: Workspace, found: MonitorReport) -> None:
             site.put_new(keys.page_report(w.spec.name, found.run, name), data, served=served)
     except PerennialError as error:
         w.progress(f"the reports were not published: {error}")
+
+
+def is_known(w: Workspace) -> bool:
+    """Whether the model has a version: without one there is nothing that a page could show. Raises StoreUnavailable."""
+    return bool(w.store.folders(keys.versions(w.spec.name)))
 
 
 def _clear(store: Store, prefix: str) -> None:

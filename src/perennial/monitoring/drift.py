@@ -48,14 +48,24 @@ def measure_drift(spec: ModelSpec, window: pa.Table, baseline: Baseline) -> Drif
             value=one.distance.value if one.distance else None,
             p_value=one.distance.p_value if one.distance else None,
             threshold=spec.monitor.effect,
-            moved=one.distance.value >= spec.monitor.effect and no_chance[name] if one.distance else None,
+            moved=_far(spec, one) and no_chance[name] if one.distance else None,
             baseline_rows=one.baseline_rows,
             window_rows=window.num_rows,
-            note=one.note,
+            note=one.note if no_chance.get(name, True) or not _far(spec, one) else _chance(one),
         )
         for name, one in judged.items()
     )
     return _report(spec, window.num_rows, baseline, features)
+
+
+def _far(spec: ModelSpec, one: _Judged) -> bool:
+    return one.distance is not None and one.distance.value >= spec.monitor.effect
+
+
+def _chance(one: _Judged) -> str:
+    """Why a feature that is far from its baseline has not moved."""
+    p_value = f" (p={one.distance.p_value:.2g})" if one.distance else ""
+    return "; ".join(filter(None, [one.note, f"chance is not ruled out{p_value}"]))
 
 
 def _report(spec: ModelSpec, rows: int, baseline: Baseline, features: tuple[FeatureDrift, ...]) -> DriftReport:

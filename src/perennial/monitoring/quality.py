@@ -14,6 +14,7 @@ from perennial.spec import CategoryFeature, Feature, ModelSpec, NumberFeature
 
 TOLERATED = 0.01
 """Share of predictions lost, values out of range, or labels that do not fit, from which it is a problem."""
+_LIMIT = f"more than {TOLERATED:.0%} is a problem"
 
 
 def measure_quality(spec: ModelSpec, seen: Observed, found: Labelled, baseline: Baseline) -> QualityReport:
@@ -32,7 +33,7 @@ def measure_quality(spec: ModelSpec, seen: Observed, found: Labelled, baseline: 
     features = tuple(_feature(name, feature, seen.rows, baseline) for name, feature in spec.features.items())
     labels, told = found.rows.num_rows, found.rows.num_rows + found.unmatched
     reasons = [
-        reason
+        f"{reason} ({share:.1%}, {_LIMIT})"
         for share, reason in (
             (_share(seen.lost, seen.total + seen.lost), f"{seen.lost:,} predictions were lost before they were stored"),
             (_share(found.contradicted, labels), f"{found.contradicted:,} predictions were told different truths"),
@@ -75,14 +76,17 @@ def _feature(name: str, feature: Feature, rows: pa.Table, baseline: Baseline) ->
 def _reasons(spec: ModelSpec, one: FeatureQuality, rows: pa.Table, baseline: Baseline) -> list[str]:
     found = []
     if one.out_of_range > TOLERATED:
-        found.append(f"{one.feature}: {one.out_of_range:.1%} of the values are out of the spec's range")
+        found.append(f"{one.feature}: {one.out_of_range:.1%} of the values are out of the spec's range ({_LIMIT})")
+    limit = f"{spec.monitor.effect:.0%} or more above training is a problem"
     if rows.num_rows < spec.monitor.minimum_rows or one.baseline_missing is None:
         return found
     if one.missing - one.baseline_missing >= spec.monitor.effect:
-        found.append(f"{one.feature}: {one.missing:.0%} are missing, in training {one.baseline_missing:.0%}")
+        found.append(f"{one.feature}: {one.missing:.0%} are missing, in training {one.baseline_missing:.0%} ({limit})")
     was = _unseen(baseline.rows.column(one.feature), spec.features[one.feature]) / baseline.rows.num_rows
     if one.unseen - was >= spec.monitor.effect:
-        found.append(f"{one.feature}: {one.unseen:.0%} are values the spec does not name, in training {was:.0%}")
+        found.append(
+            f"{one.feature}: {one.unseen:.0%} are values the spec does not name, in training {was:.0%} ({limit})"
+        )
     return found
 
 

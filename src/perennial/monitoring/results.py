@@ -46,7 +46,7 @@ class FeatureDrift(Finding):
     """One feature against its baseline. ``value`` is the statistic and the effect size in one, 0 to 1.
 
     ``moved`` where ``value`` reaches ``threshold`` and ``p_value`` says that it is not chance; None where it could not
-    be judged: ``note`` says why.
+    be judged: ``note`` says why, and what else is to be known of it.
     """
 
     feature: str
