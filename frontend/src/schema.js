@@ -24,6 +24,8 @@
  * @typedef {Record<string, string | number | boolean | null>} RecordValue
  */
 
+const DATE = "x-perennial-kind";
+
 /** A schema this form cannot draw. */
 export class SchemaError extends Error {}
 
@@ -102,7 +104,8 @@ export function readRecord(fields, entries) {
 function field(name, property, required) {
   const { inner, nullable } = withoutNull(name, property);
   const known = { ...inner, ...property };
-  const shape = { ...inner, format: known.format, examples: known.examples };
+  const { format, examples, pattern, maxLength } = known;
+  const shape = { ...inner, format, examples, pattern, maxLength, [DATE]: known[DATE] };
   const base = {
     name,
     title: title(name, known.title),
@@ -148,7 +151,7 @@ function kind(name, shape) {
 
 /** @returns {Partial<Field> & { kind: Kind }} */
 function text(shape) {
-  if (shape["x-perennial-kind"] === "date") {
+  if (shape[DATE] === "date") {
     return { kind: "moment", pattern: shape.pattern, maxLength: shape.maxLength };
   }
   if (shape.format === "date" || shape.format === "date-time") return { kind: shape.format };
@@ -159,7 +162,7 @@ function text(shape) {
 function help(field, description) {
   const parts = [description, range(field)];
   if (field.kind === "open") parts.push("Other values than those suggested are allowed");
-  if (field.kind === "moment") parts.push("A date such as 2026-11-21, or with a time: 2026-11-21T08:30");
+  if (field.kind === "moment") parts.push("YYYY-MM-DD, or with a time: 2026-11-21T08:30");
   if (!field.required) parts.push(field.kind === "choice" ? undefined : "Leave empty if not known");
   return parts
     .filter(Boolean)

@@ -102,9 +102,11 @@ test("a date may come with or without its time", () => {
     "(:[0-5][0-9](\\.[0-9]{1,6})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])?)?$";
   const examples = ["2026-11-21", "2026-11-21T08:30"];
   const date = { type: "string", maxLength: 40, pattern, examples, "x-perennial-kind": "date" };
-  for (const field of [only(date), nullable(date)]) {
+  const { maxLength, ...hints } = date;
+  const beside = nullable({ type: "string", maxLength }, hints);
+  for (const field of [only(date), nullable(date), beside]) {
     assert.deepEqual([field.kind, field.maxLength, field.options], ["moment", 40, []]);
-    assert.match(field.help, /2026-11-21, or with a time: 2026-11-21T08:30/);
+    assert.match(field.help, /^YYYY-MM-DD, or with a time: 2026-11-21T08:30\./);
     for (const text of [...examples, "2026-11-21 08:30:15", "2026-11-21T08:30:00+01:00"]) {
       assert.deepEqual(parse(field, typed(text)), { value: text });
     }

@@ -221,5 +221,7 @@ def _form_hints(feature: Feature) -> dict[str, JsonValue] | None:
     match feature:
         case CategoryFeature(unknown="encode"):
             return {"examples": list(feature.values)}
+        case DateFeature(missing=False):  # beside its type, where the model's own hints take the place of the type's
+            return _DATE_SCHEMA
         case _:
             return None

@@ -142,6 +142,13 @@ def test_the_json_schema_draws_a_form() -> None:
 DATED = RecordSchema(make_spec(features={"since": {"type": "date"}}))
 
 
+def test_a_date_that_may_not_be_missing_says_how_it_is_written_too() -> None:
+    assert DATED.json_schema()["properties"]["since"] == {
+        "type": "string", "maxLength": 40, "pattern": DATE_PATTERN, "x-perennial-kind": "date", "title": "since",
+        "examples": ["2026-11-21", "2026-11-21T08:30"],
+    }  # fmt: skip
+
+
 @settings(max_examples=200)
 @given(st.from_regex(DATE_PATTERN, fullmatch=True), st.integers(1, 9998), st.integers(1, 28))
 def test_a_date_that_the_json_schema_allows_is_taken(text: str, year: int, day: int) -> None:
