@@ -33,7 +33,9 @@ export function percent(share) {
  */
 export function figure(value) {
   if (typeof value !== "number") return value;
-  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e15)) return value.toExponential(4);
+  if (value !== 0 && (Math.abs(value) < 1e-4 || Math.abs(value) >= 1e15)) {
+    return Number(value.toExponential(4)).toExponential();
+  }
   const digits = Math.abs(value) < 1 ? { maximumSignificantDigits: 4 } : { maximumFractionDigits: 3 };
   return new Intl.NumberFormat("en", digits).format(value);
 }

@@ -1,10 +1,22 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { driftLines, LINES, newest, promotions, shownFeatures, times, union } from "../src/model/columns.js";
+import {
+  byChance,
+  drawable,
+  driftLines,
+  firstMetric,
+  LINES,
+  newest,
+  promotions,
+  shownFeatures,
+  span,
+  times,
+  union,
+} from "../src/model/columns.js";
 import { address, fileOf } from "../src/model/data.js";
 import { findings, overtaken } from "../src/model/standing.js";
-import { better, chance, count, interval, number, sentence, share } from "../src/model/text.js";
+import { better, chance, count, interval, number, parts, sentence, share } from "../src/model/text.js";
 import { reportOf } from "../src/report/path.js";
 
 const feature = (name, ...value) => ({ feature: name, value, threshold: 0.1 });
@@ -70,12 +82,12 @@ test("times are seconds, and only what moved the champion is marked", () => {
 
 test("what is not known is a dash, and never 0", () => {
   assert.deepEqual(
-    [number(null), number(undefined), share(null), chance(null), interval(undefined)],
+    [number(null), number(undefined), share(null), chance(null), interval(undefined, "accuracy")],
     Array(5).fill("–"),
   );
   assert.deepEqual([number(0), share(0), chance(0), chance(0.04)], ["0", "0 %", "< 0.0001", "0.0400"]);
-  assert.equal(interval({ value: 0.9, low: 0.85, high: 0.95 }), "0.9 (0.85 to 0.95)");
-  assert.equal(interval({ value: 0.9, low: null, high: null }), "0.9");
+  assert.equal(interval({ value: 0.9, low: 0.85, high: 0.95 }, "accuracy"), "0.9 (0.85 to 0.95)");
+  assert.equal(interval({ value: 0.9, low: null, high: null }, "accuracy"), "0.9");
   assert.equal(newest([1, 2, null]), 2);
   assert.equal(newest([null]), null);
 });
@@ -166,7 +178,7 @@ test("findings are of the version that was measured, and unknown of one that no 
   assert.ok(overtaken(after) && !overtaken(before));
   const [performance, drift] = findings(after, pass);
   assert.deepEqual([performance.word, drift.word], ["unknown", "unknown"]);
-  assert.equal(performance.why, "No pass since it was promoted. Of aaaaaaaa before it: decay, 0.27 < 0.9.");
+  assert.equal(performance.why, "No pass since it was promoted. Before it: decay, 0.27 < 0.9.");
   const fine = onePass({ performance: "ok", champion: "b".repeat(16) });
   assert.equal(findings({ champion: "b".repeat(16), passes: [fine] }, fine)[0].word, "unknown");
   assert.ok(!overtaken({ champion: null, passes: [] }));
@@ -176,4 +188,56 @@ test("labels that disagree are never fine", () => {
   const pass = onePass({ contradicted: 2 });
   const data = findings({ champion: pass.champion, passes: [pass] }, pass)[2];
   assert.deepEqual([data.look, data.word, data.why], ["warn", "labels disagree", "2 contradicted labels."]);
+});
+
+test("no interval goes where its metric cannot", () => {
+  const wide = { value: 0.99, low: -0.2, high: 1.04 };
+  assert.equal(interval(wide, "accuracy"), "0.99 (0 to 1)");
+  assert.equal(interval(wide, "log_loss"), "0.99 (0 to 1.04)");
+  assert.equal(interval(wide, "r2"), "0.99 (-0.2 to 1)");
+});
+
+test("what stands in backticks is code", () => {
+  assert.deepEqual(parts("run `make up` or `x`"), [
+    { code: false, words: "run " },
+    { code: true, words: "make up" },
+    { code: false, words: " or " },
+    { code: true, words: "x" },
+  ]);
+  assert.deepEqual(parts("one ` alone"), [{ code: false, words: "one ` alone" }]);
+  assert.deepEqual(parts(""), []);
+});
+
+test("a distance above its threshold that did not move may be chance", () => {
+  const one = (value, moved) => byChance({ value: [value], threshold: 0.1, moved: [moved] });
+  assert.deepEqual([one(0.2, false), one(0.2, true), one(0.05, false), one(null, null)], [true, false, false, false]);
+});
+
+test("the metric that decayed is opened first, then the spec's", () => {
+  const page = (metric, ...verdicts) => ({
+    metric,
+    performance: ["accuracy", "f1"].map((each, index) => ({ metric: each, verdict: [verdicts[index]] })),
+  });
+  assert.equal(firstMetric(page("accuracy", "ok", "decay")), "f1");
+  assert.equal(firstMetric(page("f1", "decay", "decay")), "f1");
+  assert.equal(firstMetric(page("f1", "ok", "ok")), "f1");
+  assert.equal(firstMetric(page(null, "ok", "unknown")), null);
+});
+
+test("a line of nothing is not drawn", () => {
+  assert.deepEqual(
+    drawable([
+      { label: "a", values: [null, 0] },
+      { label: "b", values: [null, null] },
+    ]).map((each) => each.label),
+    ["a"],
+  );
+});
+
+test("the time axis has room for whole bars and for ticks that differ", () => {
+  const bars = [{ label: "n", values: [], style: "bars" }];
+  assert.deepEqual(span([0, 3600, 10_800], bars), [-1800, 12_600]);
+  assert.deepEqual(span([0, 3600, 10_800], []), [0, 10_800]);
+  assert.deepEqual(span([100, 110], []), [-15, 225]);
+  assert.deepEqual(span([50_000], []), [50_000 - 21_600, 50_000 + 21_600]);
 });

@@ -294,7 +294,7 @@ def test_a_champion_that_no_pass_has_seen_is_unknown_and_never_fine(watch: Watch
     old, new = (short(each.manifest.version) for each in (first, second))
     tile = section(page, "Now").locator(".tile", has_text="Performance")
     expect(tile.locator(".badge")).to_have_text("unknown")
-    expect(tile).to_contain_text(f"No pass since it was promoted. Of {old} before it: fine, roc_auc")
+    expect(tile).to_contain_text("No pass since it was promoted. Before it: fine, roc_auc")
     expect(tile).to_contain_text(f"Of {old}, in the pass of 29 Oct 2026, 21:00.")
     expect(page.locator("hgroup")).to_contain_text("How it was in the pass of 29 Oct 2026, 21:00.")
     expect(section(page, "Performance over time")).to_contain_text(f"Performance of {new} is unknown")
@@ -354,6 +354,47 @@ def test_a_model_without_a_page_and_a_damaged_one_are_told(watch: Watch, host: S
     expect(page.get_by_role("alert")).to_contain_text("cannot be read by this page")
     page = watch(site.url.replace("index.html", "model.html"))
     expect(page.get_by_role("heading", level=1)).to_have_text("No model has a page yet")
+
+
+def test_a_model_that_is_not_here_is_no_model(watch: Watch, site: Site) -> None:
+    page = watch(site.page("nope"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("No such model")
+    expect(page).to_have_title("Models · Perennial")
+    expect(page.get_by_role("link", name="Ask a model")).to_have_attribute("href", "./index.html")
+    page.get_by_role("link", name="Shop churn").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Shop churn")
+
+
+def test_what_was_found_is_put_plainly(watch: Watch, host: SiteHost) -> None:
+    """Chance, labels that disagree, metrics without a bound, and code in words that a step wrote."""
+    store = memory_store()
+    first = world.trained("run-1", "tree")
+    world.publish(store, first, 0)
+    world.promote(store, first, 0.01)
+    report = world.monitor_report(60, first.manifest.version)
+    number = report.drift.features[0].model_copy(update={"moved": False, "p_value": 0.2})
+    drift = report.drift.model_copy(update={"features": (number, *report.drift.features[1:])})
+    quality = report.quality.model_copy(update={"status": "ok", "reasons": (), "contradicted": 1})
+    told = report.model_copy(update={"drift": drift, "quality": quality, "reasons": ("run `perennial train`",)})
+    store.put_new(keys.monitor_summary(MODEL, report.run), told.model_dump_json().encode())
+    site = make_site(host, store)
+    site.publish()
+    page = watch(site.page())
+    now = section(page, "Now")
+    expect(now.locator("code", has_text="perennial train")).to_have_text("perennial train")
+    expect(now.locator(".tile", has_text="Data").locator(".badge")).to_have_text("labels disagree")
+    expect(section(page, "Data of the newest pass")).to_contain_text(
+        "552 labels; 1 more belongs to no captured prediction, and of 1 prediction the labels disagree."
+    )
+    features = cells(page.get_by_role("table", name=re.compile("^Every feature against")))
+    assert features[0][:2] == ["number", "not sure chance is not ruled out"]
+    expect(section(page, "Drift").locator(".legend").first).to_have_text("numbercolorgroupcounts as moved from 0.1")
+    page.get_by_label("Metric", exact=True).select_option("accuracy")
+    page.get_by_text("Table: Accuracy on ground truth").click()
+    assert cells(page.get_by_role("table", name=re.compile("^Accuracy of each pass")))[0][7] == "no bound"
+    compare = section(page, "Champion and challenger")
+    expect(compare).to_contain_text(f"{short(first.manifest.version)} (tree, champion);")
+    assert compare.locator("img[loading=lazy]").count() == 0
 
 
 def test_several_models_are_chosen_among(watch: Watch, host: SiteHost, site: Site) -> None:

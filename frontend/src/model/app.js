@@ -10,7 +10,7 @@ import { address, loadIndex, loadPage } from "./data.js";
 import { Drift } from "./drift.js";
 import { Duel } from "./duel.js";
 import { Now } from "./now.js";
-import { Chooser, When } from "./parts.js";
+import { Chooser, Prose, When } from "./parts.js";
 import { DataQuality, Reports, Traffic } from "./passes.js";
 import { Performance } from "./performance.js";
 import { zone } from "./text.js";
@@ -23,17 +23,21 @@ export function App() {
   const asked = address(hash);
   const models = index.value ?? [];
   const name = asked.model || models[0] || "";
+  const strange = models.length > 0 && name !== "" && !models.includes(name);
   useEffect(() => {
-    document.title = name ? `${titleOf(name)} · how it is doing · Perennial` : "Perennial";
-  }, [name]);
+    document.title = name && !strange ? `${titleOf(name)} · how it is doing · Perennial` : "Models · Perennial";
+  }, [name, strange]);
   return html`
     <header class="page masthead">
       <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
-      <nav aria-label="Pages"><a href=${`./index.html#${encodeURIComponent(name)}`}>Ask this model</a></nav>
+      <nav aria-label="Pages">
+        <a href=${strange ? "./index.html" : `./index.html#${encodeURIComponent(name)}`}>${strange ? "Ask a model" : "Ask this model"}</a>
+      </nav>
     </header>
     <main class="page wide">
       ${
         models.length > 1 &&
+        !strange &&
         html`<${Chooser}
           id="model"
           label="Model"
@@ -43,7 +47,8 @@ export function App() {
         />`
       }
       ${hash && !asked.model && html`<p class="changed" role="status">“${hash}” names no model.</p>`}
-      ${name && html`<${Model} key=${name} name=${name} version=${asked.version} />`}
+      ${strange && html`<${Strange} name=${name} models=${models} />`}
+      ${name && !strange && html`<${Model} key=${name} name=${name} version=${asked.version} />`}
       ${
         !name &&
         index.status !== "loading" &&
@@ -63,6 +68,19 @@ function Model({ name, version }) {
       <p class="loading" role="status"><span aria-busy="true">Loading…</span></p>`;
   if (loaded.status === "failed") return html`${heading}<${Missing} error=${loaded.error} onRetry=${loaded.retry} />`;
   return html`<${Page} page=${loaded.value} version=${version} />`;
+}
+
+/** An address that names a model which is not here. */
+function Strange({ name, models }) {
+  return html`
+    <h1>No such model</h1>
+    <div class="failure" role="alert">
+      <p>There is no page of a model called <code>${name}</code>. There are pages of:</p>
+      <ul>
+        ${models.map((/** @type {string} */ each) => html`<li key=${each}><a href=${`#${each}`}>${titleOf(each)}</a></li>`)}
+      </ul>
+    </div>
+  `;
 }
 
 /** Why there is nothing to show. */
@@ -101,7 +119,7 @@ function Page({ page, version }) {
       html`<div class="changed" role="note">
         <p>${figure(page.left_out.length)} ${page.left_out.length === 1 ? "thing" : "things"} could not be read:</p>
         <ul>
-          ${page.left_out.map((each, index) => html`<li key=${index}>${each}</li>`)}
+          ${page.left_out.map((each, index) => html`<li key=${index}><${Prose} text=${each} /></li>`)}
         </ul>
       </div>`
     }

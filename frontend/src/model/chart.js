@@ -2,10 +2,11 @@
  * A chart over time, drawn by uPlot on a canvas in the colours of the page. Its table says the same in text.
  */
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 
 import { moment } from "../words.js";
+import { drawable, span } from "./columns.js";
 import { number } from "./text.js";
 
 /** @typedef {import("./columns.js").Line} Line */
@@ -15,6 +16,14 @@ export const FROM_ZERO = /** @type {[number, number]} */ ([0, 1]);
 
 const HEIGHT = 260;
 const SPARSE = 60;
+const HOUR = 3600;
+const DAY = 24 * HOUR;
+/** Seconds between two ticks: never so few that two would read the same. */
+const STEPS = [
+  ...[1, 2, 5, 10, 15, 30].map((each) => each * 60),
+  ...[1, 2, 3, 6, 12].map((each) => each * HOUR),
+  ...[1, 2, 3, 5, 7, 10, 15, 30, 60, 90, 180, 365].map((each) => each * DAY),
+];
 
 /**
  * @param {object} props
@@ -25,16 +34,17 @@ const SPARSE = 60;
  * @param {number[]} [props.marks]  Moments with a vertical line.
  * @param {[number, number]} [props.range]  What the y axis shows at least.
  */
-export function TimeChart({ label, times, lines, yLabel, marks = [], range }) {
+export function TimeChart({ label, times, lines: all, yLabel, marks = [], range }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const [index, setIndex] = useState(/** @type {number | null} */ (null));
   const theme = useTheme();
+  const lines = useMemo(() => drawable(all), [all]);
   useEffect(() => {
     const element = /** @type {HTMLDivElement} */ (place.current);
     const { series, data, bands } = drawn(times, lines, inks(element));
     const plot = new uPlot(
       {
-        ...layout(element, yLabel, range),
+        ...layout(element, yLabel, span(times, lines), range),
         series,
         bands,
         width: Math.max(element.clientWidth, 200),
@@ -57,9 +67,11 @@ export function TimeChart({ label, times, lines, yLabel, marks = [], range }) {
       plot.destroy();
     };
   }, [theme, times, lines, marks, yLabel]);
+  const [from, to] = span(times, lines);
+  const marked = marks.some((each) => each >= from && each <= to);
   return html`
     <div class="plot" role="img" aria-label=${label} ref=${place}></div>
-    <${Legend} lines=${lines} index=${index} when=${index === null ? null : times[index]} marked=${marks.length > 0} />
+    <${Legend} lines=${lines} index=${index} when=${index === null ? null : times[index]} marked=${marked} />
   `;
 }
 
@@ -69,7 +81,7 @@ function Legend({ lines, index, when, marked }) {
   return html`
     <ul class="legend" aria-hidden="true">
       ${lines.map((/** @type {Line} */ line) => {
-        const kind = straight(line) ? line.style : `line-${(place++ % 6) + 1}`;
+        const kind = straight(line) ? line.style : `line-${(place++ % 6) + 1} ${line.style ?? ""}`;
         return html`<li key=${line.label}>
           <span class=${`key ${kind}`}></span>${line.label}${
             index !== null && html`<b>${` ${number(line.values[index])}`}</b>`
@@ -112,7 +124,7 @@ function drawn(times, lines, ink) {
 }
 
 /** @returns {any} */
-function layout(element, yLabel, range) {
+function layout(element, yLabel, spanned, range) {
   const ink = inks(element);
   const axis = { stroke: ink.text, grid: { stroke: ink.grid, width: 1 }, ticks: { stroke: ink.grid, width: 1 } };
   const font = "12px system-ui, sans-serif";
@@ -120,6 +132,7 @@ function layout(element, yLabel, range) {
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 8 } },
     scales: {
+      x: { range: spanned },
       y: {
         range: (/** @type {uPlot} */ _, /** @type {number} */ low, /** @type {number} */ high) =>
           uPlot.rangeNum(
@@ -131,7 +144,7 @@ function layout(element, yLabel, range) {
       },
     },
     axes: [
-      { ...axis, font, values: ticks, space: 70, label: "End of the pass", labelFont: font, labelSize: 22 },
+      { ...axis, font, values: ticks, incrs: STEPS, space: 70, label: "End of the pass", labelFont: font, labelSize: 22 },
       { ...axis, font, label: yLabel, labelFont: font, labelSize: 22, size: 56 },
     ],
   };
@@ -175,7 +188,7 @@ function straight(/** @type {Line} */ line) {
 
 /** Days as days, and hours where an axis shows less than a few of them; in the reader's zone. */
 function ticks(/** @type {uPlot} */ _, /** @type {number[]} */ moments) {
-  const daily = moments.length < 2 || moments[1] - moments[0] >= 86_000;
+  const daily = moments.length < 2 || moments[1] - moments[0] >= DAY - HOUR;
   const format = new Intl.DateTimeFormat(
     "en-GB",
     daily ? { day: "numeric", month: "short" } : { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" },

@@ -55,6 +55,42 @@ export function driftLines(shown) {
   return [...lines, ...limits];
 }
 
+/** Whether a feature is as far as one that moved, and chance alone may be why. @param {FeatureHistory} feature */
+export function byChance({ value, threshold, moved }) {
+  const now = value.at(-1) ?? null;
+  return moved.at(-1) === false && now !== null && threshold !== null && now >= threshold;
+}
+
+/** The metric to open with: one that decayed, of which the spec's comes first, else the spec's. @param {PageData} page */
+export function firstMetric({ metric, performance }) {
+  const decayed = performance.filter((each) => each.verdict.at(-1) === "decay").map((each) => each.metric);
+  return decayed.includes(metric ?? "") ? metric : (decayed[0] ?? metric);
+}
+
+/** Lines that have anything to draw. @param {Line[]} lines */
+export function drawable(lines) {
+  return lines.filter((line) => line.values.some((each) => each !== null));
+}
+
+const LEAST = 240;
+const ALONE = 12 * 3600;
+
+/**
+ * What the time axis shows, in seconds: room for whole bars, and for ticks that differ.
+ *
+ * @param {number[]} moments  Ascending.
+ * @param {Line[]} lines
+ * @returns {[number, number]}
+ */
+export function span(moments, lines) {
+  const [first, last] = [moments[0] ?? 0, moments.at(-1) ?? 0];
+  const gaps = moments.slice(1).map((each, index) => each - moments[index]);
+  const gap = gaps.length > 0 ? Math.min(...gaps) : ALONE;
+  const bars = lines.some((line) => line.style === "bars");
+  const room = Math.max(bars || gaps.length === 0 ? gap / 2 : 0, (LEAST - (last - first)) / 2);
+  return [first - room, last + room];
+}
+
 /** Rows of a table with the newest pass first. @template T @param {T[]} rows */
 export function newestFirst(rows) {
   return [...rows].reverse();

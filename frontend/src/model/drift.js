@@ -6,8 +6,8 @@ import { useMemo, useState } from "preact/hooks";
 
 import { moment } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
-import { driftLines, farthest, newestFirst, promotions, shownFeatures, times } from "./columns.js";
-import { Badge, Chooser, Figure, NO_PASS, Section, Table, When } from "./parts.js";
+import { byChance, driftLines, farthest, newestFirst, promotions, shownFeatures, times } from "./columns.js";
+import { Badge, Chooser, Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
 import { measured, overtaken, UNSEEN } from "./standing.js";
 import { chance, number, sentence, share, short, statisticName } from "./text.js";
 
@@ -30,11 +30,11 @@ export function Drift({ page }) {
       ${
         overtaken(page) &&
         html`<p class="changed">
-          Drift from the training data of <code>${short(page.champion ?? "")}</code> is unknown: ${UNSEEN.toLowerCase()}
+          Drift from the training data of <code>${short(page.champion ?? "")}</code> is unknown: ${UNSEEN.toLowerCase()}${" "}
           What follows is against those of the versions before it.
         </p>`
       }
-      ${!overtaken(page) && pass.drift === "unknown" && html`<p class="changed">Drift is unknown: ${sentence(pass.drift_why)} Unknown is not fine.</p>`}
+      ${!overtaken(page) && pass.drift === "unknown" && html`<p class="changed">Drift is unknown: <${Prose} text=${sentence(pass.drift_why)} /> Unknown is not fine.</p>`}
       ${
         page.drift.length > 0 &&
         html`
@@ -104,8 +104,12 @@ const DISTANCE = /** @type {[number, number]} */ ([0, 0.2]);
 function Moved({ feature }) {
   const moved = feature.moved.at(-1);
   if (moved === true) return html`<${Badge} state="bad">moved<//>`;
-  if (moved === false) return html`<${Badge} state="ok">as before<//>`;
-  return html`<${Badge} state="unknown">unknown<//> ${feature.note}`;
+  if (moved === false) {
+    return byChance(feature)
+      ? html`<${Badge} state="unknown">not sure<//> <${Prose} text=${feature.note || "chance is not ruled out"} />`
+      : html`<${Badge} state="ok">as before<//> <${Prose} text=${feature.note} />`;
+  }
+  return html`<${Badge} state="unknown">unknown<//> <${Prose} text=${feature.note} />`;
 }
 
 function ShareFigure({ page, when, marks }) {
@@ -123,7 +127,7 @@ function ShareFigure({ page, when, marks }) {
   return html`
     <${Figure}
       title="Share of features that moved"
-      caption="At or above the dotted bound the data as a whole count as drifted, which may start a training, never a promotion."
+      caption="Where more than the dotted bound moved, the data as a whole count as drifted, which may start a training, never a promotion."
       table=${() => html`
         <${Table}
           caption="Share of features that moved, newest pass first"
@@ -135,7 +139,7 @@ function ShareFigure({ page, when, marks }) {
               share(each.drift_bound),
               number(each.drift_moved),
               number(each.drift_judged),
-              `${each.drift}: ${each.drift_why}`,
+              html`<${Prose} text=${`${each.drift}: ${each.drift_why}`} />`,
             ]),
           )}
         />

@@ -6,7 +6,7 @@ import { html } from "htm/preact";
 import { figure, metricName, moment } from "../words.js";
 import { union } from "./columns.js";
 import { Evaluations } from "./evaluation.js";
-import { Badge, Chooser, Section, Table } from "./parts.js";
+import { Badge, Chooser, Prose, Section, Table } from "./parts.js";
 import { chance, choice, interval, number, sentence, short, statusWord } from "./text.js";
 
 /**
@@ -35,7 +35,7 @@ export function Duel({ page, chosen, onChoose }) {
         onChange=${onChoose}
       />
       <p>${who(page, challenger, champion)}</p>
-      ${challenger.because && html`<p class="muted">Trained because: ${sentence(challenger.because)}</p>`}
+      ${challenger.because && html`<p class="muted">Trained because: <${Prose} text=${sentence(challenger.because)} /></p>`}
       <${Metrics} page=${page} pair=${pair} />
       <${Paired} page=${page} challenger=${challenger} />
       <${Rules} challenger=${challenger} />
@@ -49,8 +49,7 @@ function who(
   /** @type {Version} */ challenger,
   /** @type {Version | undefined} */ champion,
 ) {
-  const self = html`<code>${short(challenger.version)}</code> (${challenger.candidate},
-    ${statusWord(challenger.status)})`;
+  const self = html`<code>${short(challenger.version)}</code> (${`${challenger.candidate}, ${statusWord(challenger.status)}`})`;
   if (champion && champion !== challenger) {
     const then = champion.version === page.champion ? "the champion" : "the champion of its day,";
     return html`${self} against ${then} <code>${short(champion.version)}</code> (${champion.candidate}).`;
@@ -75,9 +74,9 @@ function Metrics({ page, pair }) {
       rows=${[
         ...names.map((name) => [
           name === page.metric ? `${metricName(name)} (decides)` : metricName(name),
-          ...pair.map((each) => interval(each.metrics[name])),
+          ...pair.map((each) => interval(each.metrics[name], name)),
         ]),
-        ["In cross-validation", ...pair.map((each) => interval(each.cross_validation))],
+        ["In cross-validation", ...pair.map((each) => interval(each.cross_validation, page.metric ?? ""))],
         ["Holdout rows", ...pair.map((each) => number(each.holdout_rows))],
       ]}
     />
@@ -114,7 +113,7 @@ function Paired({ page, challenger }) {
         ])}
       />`
     }
-    ${missing.map(([name, , why]) => html`<p key=${name} class="muted">${name}: not compared, ${sentence(why)}</p>`)}
+    ${missing.map(([name, , why]) => html`<p key=${name} class="muted">${name}: not compared, <${Prose} text=${sentence(why)} /></p>`)}
     ${compared.untrusted && html`<p class="changed">It learnt from feedback that the champion did not, so it had to be significantly better.</p>`}
   `;
 }
@@ -140,7 +139,7 @@ function Rules({ challenger }) {
         html`<${Badge} state=${each.passed ? "ok" : "bad"}>${each.passed ? "pass" : "fail"}<//>`,
         number(each.value),
         number(each.bound),
-        html`<div class="reason">${each.reason}</div>`,
+        html`<div class="reason"><${Prose} text=${each.reason} /></div>`,
       ])}
     />
   `;

@@ -64,6 +64,7 @@ function Pictures({ name, model, found }) {
   return html`
     <${Figure}
       title=${title}
+      titled=${drawn.every(({ version }) => version.files.includes(`${name}.svg`))}
       caption=${caption}
       table=${() => drawn.map((each) => html`<${ChartTable} key=${each.version.version} ...${each} />`)}
     >
@@ -77,7 +78,6 @@ function Pictures({ name, model, found }) {
                 ? html`<img
                     src=${fileOf(model, version.version, file)}
                     alt=${`${chart.title} of version ${short(version.version)}. ${chart.summary} Across: ${chart.x_label}; up: ${chart.y_label}.`}
-                    loading="lazy"
                     width="480"
                     height="400"
                   />`

@@ -3,7 +3,7 @@
  */
 import { html } from "htm/preact";
 
-import { Badge, When } from "./parts.js";
+import { Badge, Prose, When } from "./parts.js";
 import { findings } from "./standing.js";
 import { sentence, short } from "./text.js";
 
@@ -43,8 +43,8 @@ function Passed({ page, pass }) {
     <div class="tile">
       <h2>Retraining</h2>
       <p><${Badge} state=${pass.retrain || pass.blocked ? "warn" : "ok"}>${asked}<//></p>
-      <p class="muted">${sentence(pass.reasons.join("; ")) || "There is no reason to."}</p>
-      ${pass.blocked && html`<p class="muted">Held back: ${sentence(pass.blocked)}</p>`}
+      <p class="muted"><${Prose} text=${sentence(pass.reasons.join("; ")) || "There is no reason to."} /></p>
+      ${pass.blocked && html`<p class="muted">Held back: <${Prose} text=${sentence(pass.blocked)} /></p>`}
       <${Source} version=${null} at=${pass.until} />
     </div>
   `;
@@ -56,7 +56,7 @@ function Tile({ finding, at }) {
     <div class="tile">
       <h2>${finding.title}</h2>
       <p><${Badge} state=${finding.look}>${finding.word}<//></p>
-      <p class="muted">${finding.why}</p>
+      <p class="muted"><${Prose} text=${finding.why} /></p>
       <${Source} version=${finding.version} at=${at} />
     </div>
   `;

@@ -5,10 +5,12 @@ import { html } from "htm/preact";
 import { useId, useState } from "preact/hooks";
 
 import { moment } from "../words.js";
+import { parts } from "./text.js";
 
 export const NO_PASS = "No monitoring pass yet.";
 
 const LONG = 24;
+const SHORT = 16;
 
 /** A moment in the reader's zone. @param {{ iso: string }} props */
 export function When({ iso }) {
@@ -41,13 +43,18 @@ export function Table({ caption, head, rows, numeric = true }) {
             ([first, ...rest], row) =>
               html`<tr key=${row}>
                 <th scope="row">${first}</th>
-                ${rest.map((cell, column) => html`<td key=${column}>${cell}</td>`)}
+                ${rest.map((cell, column) => html`<td key=${column} class=${isShort(cell) ? "tight" : ""}>${cell}</td>`)}
               </tr>`,
           )}
         </tbody>
       </table>
     </div>
   `;
+}
+
+/** Whether a cell is a number or a word, which no line break may cut. */
+function isShort(/** @type {unknown} */ cell) {
+  return typeof cell === "string" && cell.length < SHORT;
 }
 
 /** A table that is built when it is opened. @param {{ summary: string, children: () => any }} props */
@@ -64,17 +71,23 @@ export function More({ summary, children }) {
 /**
  * A chart with its caption and its table.
  *
- * @param {{ title: string, caption: string, table: () => any, children: any }} props
+ * @param {{ title: string, caption: string, table: () => any, children: any, titled?: boolean }} props
+ *   `titled` where the picture itself shows the title.
  */
-export function Figure({ title, caption, table, children }) {
+export function Figure({ title, caption, table, children, titled = false }) {
   return html`
     <figure class="figure">
-      <h3>${title}</h3>
+      <h3 class=${titled ? "visually-hidden" : ""}>${title}</h3>
       ${children}
       <figcaption>${caption}</figcaption>
       <${More} summary=${`Table: ${title}`}>${table}<//>
     </figure>
   `;
+}
+
+/** Words that others wrote, with what stands in backticks as code. @param {{ text: string }} props */
+export function Prose({ text }) {
+  return parts(text).map(({ code, words }, index) => (code ? html`<code key=${index}>${words}</code>` : words));
 }
 
 /** One section of the page. @param {{ id: string, title: string, children?: any }} props */

@@ -6,7 +6,7 @@ import { useMemo } from "preact/hooks";
 
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { newestFirst, times } from "./columns.js";
-import { Figure, NO_PASS, Section, Table, When } from "./parts.js";
+import { Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
 import { count, number, share } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
@@ -67,13 +67,11 @@ export function DataQuality({ page }) {
       ${
         pass.quality_reasons.length > 0 &&
         html`<ul>
-          ${pass.quality_reasons.map((each, index) => html`<li key=${index}>${each}</li>`)}
+          ${pass.quality_reasons.map((each, index) => html`<li key=${index}><${Prose} text=${each} /></li>`)}
         </ul>`
       }
       <p class="muted">
-        ${count(pass.rows, "captured prediction")}, ${count(pass.labels, "label")}, of which
-        ${number(pass.unmatched_labels)} ${" "}belong to no captured prediction and ${number(pass.contradicted)} are
-        contradicted.
+        ${count(pass.rows, "captured prediction")}, ${labelsOf(pass)}
       </p>
       ${
         page.quality.length > 0 &&
@@ -91,6 +89,15 @@ export function DataQuality({ page }) {
       }
     <//>
   `;
+}
+
+/** How many labels there are, and what is wrong with some. @param {import("./types.js").Pass} pass */
+function labelsOf({ labels, unmatched_labels, contradicted }) {
+  const belong = unmatched_labels === 1 ? "belongs" : "belong";
+  return (
+    `${count(labels, "label")}; ${number(unmatched_labels)} more ${belong} to no captured prediction, and of ` +
+    `${count(contradicted, "prediction")} the labels disagree.`
+  );
 }
 
 /** The reports that are still kept, each opened in a sandbox. @param {{ page: PageData }} props */

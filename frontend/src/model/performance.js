@@ -6,8 +6,8 @@ import { useMemo, useState } from "preact/hooks";
 
 import { metricName, moment } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
-import { newestFirst, promotions, times } from "./columns.js";
-import { Chooser, Figure, NO_PASS, Section, Table, When } from "./parts.js";
+import { firstMetric, newestFirst, promotions, times } from "./columns.js";
+import { Chooser, Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
 import { measured, overtaken, UNSEEN } from "./standing.js";
 import { better, number, sentence, short } from "./text.js";
 
@@ -16,7 +16,7 @@ import { better, number, sentence, short } from "./text.js";
 /** Performance on ground truth that came back. @param {{ page: PageData }} props */
 export function Performance({ page }) {
   const names = page.performance.map((each) => each.metric);
-  const [asked, setAsked] = useState(page.metric ?? "");
+  const [asked, setAsked] = useState(() => firstMetric(page) ?? "");
   const shown = page.performance.find((each) => each.metric === asked) ?? page.performance[0];
   const pass = page.passes.at(-1);
   return html`
@@ -32,7 +32,7 @@ export function Performance({ page }) {
       ${
         !overtaken(page) &&
         pass?.performance === "unknown" &&
-        html`<p class="changed">Performance is unknown: ${sentence(pass.performance_why)} Unknown is not fine.</p>`
+        html`<p class="changed">Performance is unknown: <${Prose} text=${sentence(pass.performance_why)} /> Unknown is not fine.</p>`
       }
       ${
         names.length > 1 &&
@@ -124,7 +124,7 @@ function MetricFigures({ page, shown }) {
               html`<${When} iso=${each.until} />`,
               number(each.labels),
               number(each.needed),
-              `${each.performance}: ${each.performance_why}`,
+              html`<${Prose} text=${`${each.performance}: ${each.performance_why}`} />`,
             ]),
           )}
         />

@@ -11,7 +11,7 @@
  * @property {string} why
  * @property {string | null} version  Which version it was found of; null where it is of no version.
  */
-import { count, sentence, short } from "./text.js";
+import { count, sentence } from "./text.js";
 
 const STATES = /** @type {Record<string, [Finding["look"], string]>} */ ({
   ok: ["ok", "fine"],
@@ -47,8 +47,7 @@ export function findings(page, pass) {
     const version = measured(pass);
     const [look, word] = STATES[state] ?? ["unknown", state];
     if (!overtaken(page)) return { title, look, word, why: sentence(why), version };
-    const before = version ? `${short(version)} before it: ${word}, ${sentence(why)}` : sentence(why);
-    return { title, ...NOT_SEEN, why: `${UNSEEN} Of ${before}`, version };
+    return { title, ...NOT_SEEN, why: `${UNSEEN} Before it: ${word}, ${sentence(why)}`, version };
   };
   return [
     of("Performance", pass.performance, pass.performance_why),

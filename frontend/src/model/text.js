@@ -40,12 +40,36 @@ export function share(value) {
   return value === null || value === undefined ? "–" : percent(value);
 }
 
-/** `0.91 (0.88 to 0.94)`, or a dash. @param {import("./types.js").Metric | undefined} metric */
-export function interval(metric) {
+/** Metrics that may be any number from 0, and one that may be any number to 1; all others are from 0 to 1. */
+const RANGES = /** @type {Record<string, [number, number]>} */ ({
+  log_loss: [0, Infinity],
+  mean_absolute_error: [0, Infinity],
+  root_mean_squared_error: [0, Infinity],
+  r2: [-Infinity, 1],
+});
+
+/**
+ * `0.91 (0.88 to 0.94)`, or a dash. No interval is shown to go where the metric cannot.
+ *
+ * @param {import("./types.js").Metric | undefined} metric
+ * @param {string} name  Of the metric.
+ */
+export function interval(metric, name) {
   if (!metric) return "–";
-  return metric.low === null || metric.high === null
-    ? number(metric.value)
-    : `${number(metric.value)} (${number(metric.low)} to ${number(metric.high)})`;
+  if (metric.low === null || metric.high === null) return number(metric.value);
+  const [least, most] = RANGES[name] ?? [0, 1];
+  return `${number(metric.value)} (${number(Math.max(metric.low, least))} to ${number(Math.min(metric.high, most))})`;
+}
+
+/** No line ends here: in the middle of a number such as `1e-6`. */
+const JOINED = "\u2060";
+
+/** A text cut where backticks begin and end code. @param {string} text @returns {{ code: boolean, words: string }[]} */
+export function parts(text) {
+  return text
+    .split(/`([^`]+)`/)
+    .map((words, index) => ({ code: index % 2 === 1, words: words.replaceAll(/(\de-)(?=\d)/g, `$1${JOINED}`) }))
+    .filter(({ words }) => words !== "");
 }
 
 /** A p-value as it is written: never 0. @param {number | null} value */

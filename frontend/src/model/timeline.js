@@ -4,7 +4,7 @@
 import { html } from "htm/preact";
 
 import { figure } from "../words.js";
-import { More, Section, Table, When } from "./parts.js";
+import { More, Prose, Section, Table, When } from "./parts.js";
 import { eventWord, interval, short, statusWord } from "./text.js";
 
 const SHOWN = 8;
@@ -35,8 +35,8 @@ export function Timeline({ page, onCompare }) {
                 html`<${When} iso=${each.at} />`,
                 statusWord(each.status),
                 each.candidate,
-                interval(each.metrics[metric ?? ""]),
-                each.because || "–",
+                interval(each.metrics[metric ?? ""], metric ?? ""),
+                html`<${Prose} text=${each.because || "–"} />`,
                 each.run,
                 html`<code>${each.code.slice(0, 12)}</code>`,
               ])}
@@ -72,7 +72,7 @@ function Events({ events, versions, onCompare }) {
             ${
               each.reasons.length > 0 &&
               html`<ul>
-                ${each.reasons.map((why, place) => html`<li key=${place}>${why}</li>`)}
+                ${each.reasons.map((why, place) => html`<li key=${place}><${Prose} text=${why} /></li>`)}
               </ul>`
             }
             ${

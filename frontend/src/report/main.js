@@ -15,6 +15,9 @@ function App() {
     return () => removeEventListener("hashchange", follow);
   }, []);
   const report = reportOf(hash, document.baseURI);
+  useEffect(() => {
+    document.title = `${report ? `${titleOf(report.name)} of ${titleOf(report.model)}` : "No report"} · Perennial`;
+  }, [hash]);
   const back = report ? `./model.html#${report.model}` : "./model.html";
   return html`
     <header class="page masthead">
