@@ -7,7 +7,7 @@ this file. Each step runs in a process of its own, in the interpreter ``PERENNIA
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,10 @@ class Approval(ApprovalOperator):
 
     def execute_complete(self, context: Context, event: Result) -> Any:
         return super(ApprovalOperator, self).execute_complete(context, event)
+
+    def validate_params_input(self, params_input: Mapping[str, Any]) -> None:
+        """An answer by REST may leave out what it has nothing to say on; Airflow wants every field or none."""
+        super().validate_params_input({**dict.fromkeys(self.params, ""), **params_input})
 
 
 def specs() -> list[SpecFile]:

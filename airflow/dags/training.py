@@ -13,12 +13,16 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from perennial_wiring import PATIENT, POLICY, TRAINING, Approval, Result, report_failures, specs, states, steps_of, why
 
 from perennial.jobs import SpecFile
+from perennial.jobs.airflow_rest import answered_by
 from perennial.spec import ModelSpec
 
 log = logging.getLogger(__name__)
 CAUSES = {"scheduled": "schedule", "backfill": "schedule", "asset_triggered": "files"}
 PARAMS = {"force": Param(False, type="boolean", description="Train even where there is no reason to")}
-REASON = {"reason": Param("", type=["null", "string"], title="Reason", description="Kept with the answer")}
+ANSWER = {
+    "reason": Param("", type=["null", "string"], title="Reason", description="Kept with the answer"),
+    "by": Param("", type=["null", "string"], title="Your name", description="Kept beside the one that Airflow knows"),
+}
 DOC = """### Training of `{name}`
 
 Turns what has landed and what turned out true into a dataset version, trains every candidate on it, and registers the
@@ -124,13 +128,13 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         def answer(said: Result) -> Result:
             """Records what the person said; no answer in time is a rejection."""
             approved = list(said["chosen_options"]) == [Approval.APPROVE]
-            user = said["responded_by_user"] or {}
+            form = said["params_input"] or {}
             return step(
                 "answer-approval",
                 approved=approved,
                 rejected=not approved,
-                by=user.get("name") or user.get("id"),
-                because=(said["params_input"] or {}).get("reason"),
+                by=answered_by(said["responded_by_user"], form.get("by")),
+                because=form.get("reason"),
             )
 
         @task.branch
@@ -181,7 +185,7 @@ def training_dag(file: SpecFile, spec: ModelSpec) -> DAG:
             body=asked["body"],
             defaults=Approval.REJECT,
             response_timeout=spec.gate.approval_timeout,
-            params=REASON,
+            params=ANSWER,
             doc_md="Waits for a person: here, by Airflow's REST API, or by `perennial approve`.",
         )
         answered = answer(approve.output)

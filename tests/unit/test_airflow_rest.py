@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from perennial.errors import ConflictError, NotFoundError, PerennialError, SchedulerUnavailable
-from perennial.jobs.airflow_rest import PASSWORD, TOKEN, USER, AirflowRest, TaskPlace
+from perennial.jobs.airflow_rest import PASSWORD, TOKEN, USER, AirflowRest, TaskPlace, answered_by
 
 PLACE = TaskPlace(dag_id="train_iris", run_id="manual__2026-11-21T03:00:00+00:00", task_id="approve")
 CREDENTIALS = {"username": "ada", "password": "secret"}
@@ -64,12 +64,29 @@ def server() -> Iterator[Server]:
 
 
 def test_an_answer_names_the_run_the_choice_and_the_reason(server: Server) -> None:
-    AirflowRest(server.url + "/", "abc").answer(PLACE, "Approve", "it holds")
+    AirflowRest(server.url + "/", "abc").answer(PLACE, "Approve", "it holds", "ada")
     method, path, token, body = server.seen[-1]
     assert (method, token) == ("PATCH", "Bearer abc")
     run = "manual__2026-11-21T03%3A00%3A00%2B00%3A00"
     assert path == f"/api/v2/dags/train_iris/dagRuns/{run}/taskInstances/approve/-1/hitlDetails"
-    assert json.loads(body) == {"chosen_options": ["Approve"], "params_input": {"reason": "it holds"}}
+    assert json.loads(body) == {"chosen_options": ["Approve"], "params_input": {"reason": "it holds", "by": "ada"}}
+
+
+@pytest.mark.parametrize(
+    ("user", "given", "who"),
+    [
+        ({"id": "1", "name": "Anonymous"}, "ada", "ada"),
+        ({"id": "1", "name": "Anonymous"}, "", "Anonymous"),
+        ({"id": "grace", "name": ""}, None, "grace"),
+        ({"id": "7", "name": "pipeline"}, " ada\n", "ada (as pipeline)"),
+        ({"id": "7", "name": "ada"}, "ada", "ada"),
+        (None, "", ""),
+    ],
+)
+def test_who_answered_is_whom_airflow_knows_and_the_name_that_was_given(
+    user: dict[str, str] | None, given: str | None, who: str
+) -> None:
+    assert answered_by(user, given) == who
 
 
 def test_credentials_are_a_token_or_a_name_or_none_where_airflow_asks_none(server: Server) -> None:

@@ -122,6 +122,7 @@ def test_an_approved_version_is_promoted_in_the_name_of_who_approved_it(ask: Ask
     assert given.through == "here" and given.outcome is not None and given.outcome.promoted
     head = Registry(store).head("shop")
     assert head is not None and (head.version, head.actor) == (request.version, "ada")
+    assert head.reason == "passed the gate in run one, approved by ada: looks right"
     assert pending(store, "shop") == []
     assert check(store, "shop") == ()
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from perennial.errors import ConflictError, NotFoundError, PerennialError, SchedulerUnavailable, SettingsError
 
 TIMEOUT_SECONDS = 30.0
+ANYONE = "Anonymous"  # so Airflow's simple log-in calls who had to give no name
 TOKEN, USER, PASSWORD = "PERENNIAL_AIRFLOW_TOKEN", "PERENNIAL_AIRFLOW_USER", "PERENNIAL_AIRFLOW_PASSWORD"
 
 
@@ -83,10 +84,23 @@ class AirflowRest:
         state: str | None = self.get(place.path)["state"]
         return state
 
-    def answer(self, place: TaskPlace, option: str, reason: str = "") -> dict[str, Any]:
-        """Choose an option of a parked task, which then goes on."""
-        body = {"chosen_options": [option], "params_input": {"reason": reason}}
+    def answer(self, place: TaskPlace, option: str, reason: str = "", by: str = "") -> dict[str, Any]:
+        """Choose an option of a parked task, which then goes on; ``by`` says who chose, in words of their own."""
+        body = {"chosen_options": [option], "params_input": {"reason": reason, "by": by}}
         return self.send("PATCH", f"{place.path}/-1/hitlDetails", body)
+
+
+def answered_by(user: Mapping[str, Any] | None, given: str | None) -> str:
+    """Who answered: the user that Airflow knows, and the name given with the answer; empty where it is neither.
+
+    An Airflow without log-in calls everyone the same, so that the given name alone says something. Another one vouches
+    for its user alone.
+    """
+    known = str((user or {}).get("name") or (user or {}).get("id") or "")
+    told = " ".join((given or "").split())[:200]
+    if not told or told == known:
+        return known
+    return told if known in ("", ANYONE) else f"{told} (as {known})"
 
 
 def _send(method: str, url: str, body: object = None, token: str | None = None) -> dict[str, Any]:

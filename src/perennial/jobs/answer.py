@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from perennial.errors import ConflictError, NotFoundError, SettingsError
 from perennial.jobs import lock
-from perennial.jobs.airflow_rest import AirflowRest, TaskPlace
+from perennial.jobs.airflow_rest import AirflowRest, TaskPlace, answered_by
 from perennial.jobs.approval import (
     NOBODY,
     AnswerStands,
@@ -54,7 +54,7 @@ class Answered(StepResult):
         """A few lines for people."""
         said = f"Version {self.version} of {self.model} was {'approved' if self.approved else 'rejected'} by {self.by}."
         if self.outcome is None:
-            return f"{said}\nAirflow goes on with run {self.run}."
+            return f"{said}\nAnswered; Airflow goes on with run {self.run}."
         return f"{said}\n{self.outcome.summary()}"
 
 
@@ -89,7 +89,10 @@ def answer(
         raise AnswerStands(model, first)
     if request.asked_by is not None:
         if first is None:
-            first = _by_airflow(request, request.asked_by, settings, approved, reason, now, env)
+            said = _by_airflow(request, request.asked_by, settings, approved, (reason, by), now, env)
+            first = record_answer(store, model, said)  # as the run does when it goes on, which may take a while
+            if first.approved != approved:
+                raise AnswerStands(model, first)
         return _answered(request, first, request.asked_by.run_id, None)
     w = _workspace(store, settings, request, now, progress)
     if first is None and now() >= request.until:
@@ -117,10 +120,11 @@ def _by_airflow(
     place: TaskPlace,
     settings: Settings,
     approved: bool,
-    reason: str,
+    words: tuple[str, str],
     now: Callable[[], datetime],
     env: Mapping[str, str],
 ) -> ApprovalAnswer:
+    """Have Airflow take the answer; ``words`` are the reason and who gives it. Returns the answer that it has."""
     if settings.airflow_url is None:
         raise SettingsError(
             f"Run {place.run_id} of Airflow's DAG {place.dag_id} asked for the answer.",
@@ -130,12 +134,9 @@ def _by_airflow(
     asked = _await_parked(rest, place, now)
     if not asked["response_received"]:
         with suppress(ConflictError):  # somebody else was faster
-            rest.answer(place, APPROVE if approved else REJECT, reason)
+            rest.answer(place, APPROVE if approved else REJECT, *words)
         asked = rest.request_of(place)
-    said = _said(request, asked)
-    if said.approved != approved:
-        raise AnswerStands(request.model, said)
-    return said
+    return _said(request, asked)
 
 
 def _await_parked(rest: AirflowRest, place: TaskPlace, now: Callable[[], datetime]) -> dict[str, Any]:
@@ -160,14 +161,14 @@ def _await_parked(rest: AirflowRest, place: TaskPlace, now: Callable[[], datetim
 
 
 def _said(request: ApprovalRequest, asked: Mapping[str, Any]) -> ApprovalAnswer:
-    """Airflow's answer as ours; it is recorded by the run, when it goes on."""
-    user = asked["responded_by_user"] or {}
+    """Airflow's answer as ours."""
+    form = asked["params_input"] or {}
     return ApprovalAnswer(
         version=request.version,
         approved=asked["chosen_options"] == [APPROVE],
-        by=user.get("name") or user.get("id") or NOBODY,
+        by=answered_by(asked["responded_by_user"], form.get("by")) or NOBODY,
         at=datetime.fromisoformat(asked["responded_at"]),
-        reason=(asked["params_input"] or {}).get("reason") or "",
+        reason=form.get("reason") or "",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perennial.errors import ConflictError, PromotionRefused
 from perennial.jobs.results import (
+    ApprovalAnswer,
     GateResult,
     OutcomeResult,
     PromoteResult,
@@ -53,13 +54,13 @@ def promote(w: Workspace) -> PromoteResult:
     """
 
     def compute() -> PromoteResult:
-        decision, by = _decision(w), _allowed(w)
+        decision, answer = _decision(w), _allowed(w)
         entry = Registry(w.store).promote(
             w.spec.name,
             decision.candidate,
             op_id=w.operation("promote"),
-            actor=by or ACTOR,
-            reason=f"passed the gate in run {w.run}" + (f", approved by {by}" if by else ""),
+            actor=answer.by if answer else ACTOR,
+            reason=f"passed the gate in run {w.run}" + (f", {_approved(answer)}" if answer else ""),
             now=w.now(),
             over=decision.champion,
         )
@@ -68,8 +69,13 @@ def promote(w: Workspace) -> PromoteResult:
     return w.once(step_key(w, "promote"), PromoteResult, compute)
 
 
-def _allowed(w: Workspace) -> str | None:
-    """Who approved the version, None where nobody needs to. Raises PromotionRefused."""
+def _approved(answer: ApprovalAnswer) -> str:
+    said = " ".join(answer.reason.split())[:500]
+    return f"approved by {answer.by}" + (f": {said}" if said else "")
+
+
+def _allowed(w: Workspace) -> ApprovalAnswer | None:
+    """The approval of the version, None where nobody needs to give one. Raises PromotionRefused."""
     decision = gate(w)
     if not decision.passed:
         raise PromotionRefused(f"The gate did not pass version {decision.version}.", remedy="See the gate's reasons.")
@@ -83,7 +89,7 @@ def _allowed(w: Workspace) -> str | None:
         )
     if not answer.approved:
         raise PromotionRefused(f"Version {decision.version} was rejected by {answer.by}.")
-    return answer.by
+    return answer
 
 
 def smoke(w: Workspace) -> SmokeResult:
