@@ -247,7 +247,7 @@ def test_a_moment_before_the_first_promotion_had_no_predictions(world: World) ->
 def test_another_model_s_id_is_not_found_under_this_one(world: World) -> None:
     asked = world.ask(7)
     capture(world.store, [asked])
-    with pytest.raises(NotFoundError, match="other served nothing then"):
+    with pytest.raises(NotFoundError, match="is of shop, not of other"):
         trace(world.store, asked.prediction_id, "other")
 
 

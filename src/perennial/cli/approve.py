@@ -10,8 +10,9 @@ from typing import Annotated
 import typer
 
 from perennial.cli.output import Json, complain, progress, show, show_table
+from perennial.cli.registry import versions_of
 from perennial.errors import SmokeTestError
-from perennial.registry.registry import models
+from perennial.registry.registry import Registry, models
 from perennial.settings import Settings
 from perennial.store import open_store
 
@@ -34,8 +35,10 @@ def approve(
     from perennial.jobs.answer import answer
 
     settings = Settings.load()
+    store = open_store(settings)
+    versions_of(Registry(store), model)
     given = answer(
-        open_store(settings),
+        store,
         settings,
         model,
         version,
@@ -60,6 +63,8 @@ def approvals(
     from perennial.jobs.approval import pending
 
     store = open_store(Settings.load())
+    if model:
+        versions_of(Registry(store), model)
     waiting = [request for name in ([model] if model else models(store)) for request in pending(store, name)]
     rows = [
         {**request.model_dump(mode="json"), "asked_by": str(request.asked_by) if request.asked_by else None}

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from perennial.cli.output import Json, complain, progress, show
 from perennial.errors import PromotionRefused
+
+if TYPE_CHECKING:
+    from perennial.jobs.results import OutcomeResult
 
 
 def register(app: typer.Typer) -> None:
@@ -31,6 +34,20 @@ def cycle(
     outcome = run_cycle(workspace)
     show(outcome, as_json, outcome.summary)
     if outcome.version and not outcome.promoted:
-        by_hand = f"`perennial promote {outcome.model} {outcome.version}` promotes it by hand."
-        reason = " ".join(outcome.failures) or "It passed the gate and waits for a person (gate.approval: human)."
-        complain(PromotionRefused(f"Version {outcome.version} was not promoted. {reason}", remedy=by_hand))
+        complain(refusal(outcome))
+
+
+def refusal(outcome: OutcomeResult) -> PromotionRefused:
+    """Why the version does not serve, and what lets it: a person's answer where one is waited for."""
+    of = f"{outcome.model} {outcome.version}"
+    if outcome.waiting:
+        return PromotionRefused(
+            f"Version {outcome.version} passed the gate and waits for a person (gate.approval: human).",
+            remedy=f"`perennial approve {of}` lets it serve, `perennial approve {of} --reject` turns it down.",
+        )
+    if outcome.answered_by:
+        return PromotionRefused(f"Version {outcome.version} was rejected by {outcome.answered_by}.")
+    return PromotionRefused(
+        f"Version {outcome.version} was not promoted. {' '.join(outcome.failures)}",
+        remedy=f"`perennial promote {of}` promotes it by hand.",
+    )

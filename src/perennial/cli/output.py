@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Annotated, Any, NoReturn
@@ -12,6 +13,7 @@ from pydantic import BaseModel
 
 from perennial.errors import PerennialError
 
+DIGEST = re.compile(r"[0-9a-f]{41,}")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
@@ -74,7 +76,7 @@ def _cell(value: Any) -> str:
             return "*"
         case float():
             return f"{value:.4f}"
-        case str() if len(value) > 40 and " " not in value:
+        case str() if DIGEST.fullmatch(value):
             return value[:12]
         case _:
             return str(value)

@@ -51,7 +51,7 @@ def versions(model: Model, as_json: Json = False) -> None:
     registry = _registry()
     head = registry.head(model)
     rows = []
-    for version in _some(registry, model):
+    for version in versions_of(registry, model):
         manifest = registry.manifest(model, version)
         metric = manifest.metrics[manifest.spec.metric]
         rows.append(
@@ -76,7 +76,7 @@ def log(model: Model, as_json: Json = False) -> None:
     registry = _registry()
     entries = registry.log(model)
     if not entries:
-        _some(registry, model)
+        versions_of(registry, model)
     rows = [entry.model_dump(mode="json") for entry in entries]
     columns = ("generation", "kind", "version", "previous", "time", "actor", "reason")
     show_table(rows, columns, as_json, "Nothing has been promoted yet.")
@@ -92,7 +92,7 @@ def promote(
     """Make a version champion by hand, past the gate; the log says who and why."""
     settings = Settings.load()
     registry = Registry(open_store(settings))
-    registry.manifest(model, version)
+    _known(registry, model, version)
     entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
     )
@@ -110,6 +110,7 @@ def rollback(
     """Go back to a former champion."""
     settings = Settings.load()
     registry = Registry(open_store(settings))
+    _known(registry, model, to)
     entry = registry.rollback(
         model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC), to=to
     )
@@ -140,7 +141,7 @@ def _registry() -> Registry:
     return Registry(open_store(Settings.load()))
 
 
-def _some(registry: Registry, model: str) -> list[str]:
+def versions_of(registry: Registry, model: str) -> list[str]:
     """The model's versions. Raises NotFoundError where the model is unknown."""
     found = registry.versions(model)
     if not found:
@@ -148,6 +149,13 @@ def _some(registry: Registry, model: str) -> list[str]:
             f"Model {model} has no versions.", remedy=f"Known models: {', '.join(models_of(registry.store)) or 'none'}."
         )
     return list(found)
+
+
+def _known(registry: Registry, model: str, version: str | None) -> None:
+    """Raises NotFoundError where the model is unknown or has no such version, saying which there are."""
+    found = versions_of(registry, model)
+    if version is not None and version not in found:
+        raise NotFoundError(f"{model} has no version {version}.", remedy=f"It has {', '.join(found)}.")
 
 
 def _actor() -> str:

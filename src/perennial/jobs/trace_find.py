@@ -41,12 +41,22 @@ def find_prediction(store: Store, prediction_id: str, model: str | None) -> Capt
         NotFoundError: the id is none, or no such prediction was captured; says what is known of why.
     """
     moment = _moment(prediction_id)
-    names = [model_name(model)] if model is not None else [one for one in store.folders() if is_model_name(one)]
+    everyone = [one for one in store.folders() if is_model_name(one)]
+    names = [model_name(model)] if model is not None else everyone
     for name in names:
-        near = batches(store, name, Span(moment, moment + INSTANT), [moment])
-        for found in captured(store, name, near, only=[prediction_id]):
+        if found := _captured(store, name, prediction_id, moment):
             return found
+    for name in everyone if model is not None else []:
+        if name != model and _captured(store, name, prediction_id, moment):
+            raise NotFoundError(
+                f"Prediction {prediction_id} is of {name}, not of {model}.", remedy=f"Give --model {name}, or no model."
+            )
     raise _absent(store, prediction_id, moment, names)
+
+
+def _captured(store: Store, model: str, prediction_id: str, moment: datetime) -> CapturedPrediction | None:
+    near = batches(store, model, Span(moment, moment + INSTANT), [moment])
+    return next(iter(captured(store, model, near, only=[prediction_id])), None)
 
 
 def ground_truth(store: Store, spec: ModelSpec, found: CapturedPrediction) -> FoundTruth | None:
