@@ -217,6 +217,16 @@ def test_a_run_tells_with_a_link_to_the_model_s_page(
     assert said == [f"told by topic: {MODEL}: a test message", f"told by slack: {MODEL}: a test message"]
 
 
+def test_a_secret_that_is_not_there_is_named_once_with_how_to_make_it(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "model.yaml"
+    path.write_text(SPEC + "notify: {slack_webhook_secret: absent-hook}\n")
+    done = CliRunner().invoke(app, ["notify", str(path)])
+    assert done.exit_code == 10
+    assert done.stderr.count("Secrets Manager has no secret absent-hook") == 1
+    made = "`aws secretsmanager create-secret --name absent-hook --secret-string URL --region us-east-1 --endpoint-url"
+    assert made in done.stderr and "GetSecretValue" not in done.stderr
+
+
 def test_the_command_sends_a_test_message_and_says_where_it_went(
     store: Store, hook: Webhook, secret: str, tmp_path: Path
 ) -> None:

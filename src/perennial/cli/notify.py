@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from perennial.cli.output import Json, complain, progress, show
+from perennial.cli.output import Json, complain, show
 from perennial.errors import NoticeUndelivered, SettingsError
 
 
@@ -24,8 +24,8 @@ def notify(
     from perennial.jobs.notices import of_test, tell
     from perennial.jobs.workspace import open_workspace
 
-    workspace = open_workspace(
-        spec, f"notify-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", progress=progress, now=lambda: datetime.now(UTC)
+    workspace = open_workspace(  # what comes of it is shown below, not besides
+        spec, f"notify-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}", progress=lambda line: None, now=lambda: datetime.now(UTC)
     )
     told = tell(workspace, of_test(workspace))
     show(told, as_json, lambda: f"sent by {' and '.join(told.channels)}" if told.sent else told.note or "not sent")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import shlex
 import urllib.error
 import urllib.request
 from typing import Any
@@ -33,11 +34,26 @@ def webhook(settings: Settings, secret: str) -> str:
         )
     manager = client(settings, "secretsmanager", secret)
     with undelivered():
-        value: str = manager.get_secret_value(SecretId=secret).get("SecretString") or ""
+        try:
+            value: str = manager.get_secret_value(SecretId=secret).get("SecretString") or ""
+        except manager.exceptions.ResourceNotFoundException as error:
+            raise NoticeUndelivered(
+                f"Secrets Manager has no secret {secret} (notify.slack_webhook_secret).",
+                remedy=_creation(settings, secret),
+            ) from error
     url = _only_value(value).strip()
     if not _allowed(url):
         raise NoticeUndelivered(f"Secret {secret} holds no https address.", remedy="Put the webhook's address there.")
     return url
+
+
+def _creation(settings: Settings, secret: str) -> str:
+    endpoint = f" --endpoint-url {settings.aws_endpoint_url}" if settings.aws_endpoint_url else ""
+    variables = ' after `eval "$(perennial env)"`' if settings.emulated else ""
+    return (
+        f"Make it{variables}: `aws secretsmanager create-secret --name {shlex.quote(secret)} --secret-string URL "
+        f"--region {settings.region}{endpoint}`, with the webhook's address as URL."
+    )
 
 
 def post(url: str, notice: Notice, *, timeout: float = WAIT_SECONDS) -> None:
