@@ -19,10 +19,12 @@ import pytest
 from perennial import keys
 from perennial.jobs.watch import monitor_quality, run_pass
 from perennial.monitoring.evidently_report import refuse_network
+from perennial.monitoring.reach import within_reach
 from perennial.monitoring.rendering import MOST_ROWS, Sheet, interpreter, render
 from perennial.settings import Settings
 from perennial.store import memory_store
-from tests.support.watched import open_shop, shop_spec, stored
+from tests.support.captures import capture, line
+from tests.support.watched import NOW, open_shop, shop_spec, stored
 
 KINDS = ("drift.html", "performance.html", "quality.html")
 
@@ -69,6 +71,40 @@ def test_a_pass_shows_its_findings_and_publishes_them(tmp_path: Path, monkeypatc
 
     monkeypatch.setenv("PERENNIAL_MONITOR_PYTHON", "/nowhere")
     assert monitor_quality(shop.workspace()).html == ("quality.html",)  # what is there is not made again
+
+
+def test_one_value_out_of_all_proportion_costs_no_report(tmp_path: Path) -> None:
+    """And the truth is called as in the spec."""
+    shop = open_shop(memory_store(), tmp_path, shop_spec())
+    shop.tell(asked := shop.serve(150))
+    record = {**asked[0].record, "price": 1e308}
+    version, chances = asked[0].version, asked[0].probabilities
+    far = line("shop", NOW - timedelta(hours=5), 999, record, "no", probabilities=chances, version=version)
+    capture(shop.store, [far])
+    report = run_pass(shop.workspace())
+    assert report.html == KINDS
+    assert sorted(shop.lines) == [
+        f"1 values of price lie so far out that the {kind} report draws them nearer" for kind in ("drift", "quality")
+    ]
+    html = shop.store.get(keys.monitor_file("shop", report.run, "performance.html")).data.decode()
+    assert "bought" in html and "truth" not in html
+
+
+@pytest.mark.parametrize("far", [1e308, -1.7e308, 1e12])
+@pytest.mark.parametrize("compared", [True, False])
+def test_numbers_are_drawn_within_reach_and_nothing_else_is_touched(far: float, compared: bool) -> None:
+    values = pa.array([*np.arange(500.0), None, far])
+    plain = pa.table({"size": values.slice(0, 501)})
+    found, notes = within_reach(
+        sheet(current=pa.table({"size": values}), reference=plain if compared else None, numbers=["size"])
+    )
+    assert len(notes) == 1 and notes[0].startswith("1 values of size lie so far out")
+    drawn = found.current.column("size").to_pylist()
+    assert drawn[:501] == plain.column("size").to_pylist()
+    assert 0 < drawn[501] * np.sign(far) < 1e6
+    assert found.reference is None or found.reference.equals(plain)
+    same, none = within_reach(sheet(current=plain, reference=None, numbers=["size"]))
+    assert same.current.equals(plain) and not none
 
 
 def performance(truth: Any, answer: Any, task: str, kind: str) -> Sheet:

@@ -12,6 +12,7 @@ from perennial import keys
 from perennial.errors import AlreadyExistsError
 from perennial.jobs.watched import Watched
 from perennial.monitoring.performance import champions_own
+from perennial.monitoring.reach import within_reach
 from perennial.monitoring.rendering import Kind, Rendered, Sheet, interpreter, render
 from perennial.monitoring.results import DriftReport
 from perennial.registry.manifest import ModelManifest
@@ -45,7 +46,13 @@ def add_reports(seen: Watched, kinds: Sequence[Kind], drift: DriftReport | None 
 
 
 def _render(seen: Watched, kinds: Sequence[Kind], drift: DriftReport | None) -> Rendered:
-    sheets = [sheet for kind in kinds for sheet in [_sheet(seen, kind, drift)] if sheet is not None]
+    sheets = []
+    for sheet in (_sheet(seen, kind, drift) for kind in kinds):
+        if sheet is not None:
+            drawable, notes = within_reach(sheet)
+            sheets.append(drawable)
+            for note in notes:
+                seen.w.progress(note)
     return render(interpreter(), sheets)
 
 
@@ -100,26 +107,27 @@ def _drift(seen: Watched, drift: DriftReport) -> Sheet | None:
 
 
 def _performance(seen: Watched, champion: ModelManifest) -> Sheet | None:
-    """The champion's answers beside the truth. The columns' names are our own: a spec's could be any."""
+    """The champion's answers beside the truth, which is called as in the spec."""
     found = champions_own(champion, seen.truth)
     task, classes = champion.spec.task, champion.classes
-    truth = found.rows.column(champion.spec.target.column)
+    target = champion.spec.target.column
+    answer, truth = f"predicted {target}", found.rows.column(target)
     if pc.count_distinct(truth).as_py() < 2:  # of one class or value nothing can be drawn
         return None
-    columns = {"truth": truth, "answer": found.about.column("prediction")}
+    columns = {target: truth, answer: found.about.column("prediction")}
     chances = []
     if task == "binary":
-        chances = [f"probability of {classes[-1]}"]
+        chances = [f"probability of {target} = {classes[-1]}"]
         given = [dict(each or ()).get(classes[-1]) for each in found.about.column("probabilities").to_pylist()]
         columns[chances[0]] = pa.array(given, pa.float64())
-    told = ["truth", "answer"]
+    told = [target, answer]
     return Sheet(
         "performance",
         pa.table(columns).drop_null(),
         None,
         numbers=told if task == "regression" else chances,
         categories=[] if task == "regression" else told,
-        more={"task": task, "target": "truth", "prediction": "answer", "classes": classes, "chances": chances},
+        more={"task": task, "target": target, "prediction": answer, "classes": classes, "chances": chances},
     )
 
 
