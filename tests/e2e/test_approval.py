@@ -5,6 +5,7 @@ All models are trained side by side and parked; each test then answers for one o
 
 from __future__ import annotations
 
+import getpass
 import os
 import signal
 import time
@@ -117,6 +118,14 @@ def process_of(airflow: Airflow, model: str, step: str) -> int:
     return airflow.wait(find, f"the step {step}", 120)
 
 
+def test_a_run_that_waits_holds_up_no_other(airflow: Airflow, runs: Runs) -> None:
+    dag, waiting = "train_by-rest", await_parked(airflow, runs, "by-rest")
+    second = airflow.trigger(dag)
+    assert airflow.await_run(dag, second) == "success"
+    assert airflow.task_state(dag, second, "nothing_to_do") == "success"  # it would ask the same of the same rows
+    assert airflow.task_state(dag, waiting, "approve") == "awaiting_input"
+
+
 def test_rejection_by_rest_leaves_the_champion(airflow: Airflow, runs: Runs, store: Store) -> None:
     run = await_parked(airflow, runs, "by-rest")
     (request,) = pending(store, "by-rest")
@@ -162,12 +171,15 @@ def test_approval_by_the_command_line_promotes_once(
     monkeypatch.setenv("PERENNIAL_AIRFLOW_URL", airflow.url)
     answered = perennial("approve", "by-command", "--reason", "it holds")
     assert (answered["through"], answered["run"], answered["approved"]) == ("airflow", run, True)
+    assert answered["by"] == getpass.getuser()
+    assert perennial("approvals", "by-command") == []
     version = waiting["version"]
     assert "first answer stands" in perennial("approve", "by-command", version, "--reject", code=6)["error"]["message"]
     assert_promoted(airflow, store, "by-command", run)
     assert perennial("approve", "by-command", version)["reason"] == "it holds"
     assert "No version" in perennial("approve", "by-command", "--reject", code=5)["error"]["message"]
-    assert len(Registry(store).log("by-command")) == 1
+    (entry,) = perennial("log", "by-command")
+    assert entry["actor"] == getpass.getuser() and entry["reason"].endswith(f"by {entry['actor']}: it holds")
 
 
 def test_no_answer_in_time_rejects(

@@ -48,10 +48,11 @@ def webhook(settings: Settings, secret: str) -> str:
 
 
 def _creation(settings: Settings, secret: str) -> str:
+    name = "NAME" if secret.startswith("arn:") else shlex.quote(secret)  # an ARN ends in what AWS makes up
     endpoint = f" --endpoint-url {settings.aws_endpoint_url}" if settings.aws_endpoint_url else ""
     variables = ' after `eval "$(perennial env)"`' if settings.emulated else ""
     return (
-        f"Make it{variables}: `aws secretsmanager create-secret --name {shlex.quote(secret)} --secret-string URL "
+        f"Make it{variables}: `aws secretsmanager create-secret --name {name} --secret-string URL "
         f"--region {settings.region}{endpoint}`, with the webhook's address as URL."
     )
 
