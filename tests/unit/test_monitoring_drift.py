@@ -79,7 +79,9 @@ def test_a_drifted_world_is_seen_in_a_week_of_hours(baseline: Baseline) -> None:
 
 def test_the_share_must_be_exceeded(baseline: Baseline) -> None:
     window = draw(168, 9, height=[9.0] * 168, rare=["yes"] * 168)
-    assert measure_drift(make_spec(retrain={"drift_share": 0.4}), window, baseline).status == "ok"
+    fine = measure_drift(make_spec(retrain={"drift_share": 0.4}), window, baseline)
+    assert fine.status == "ok"
+    assert fine.why.startswith("2 of 5 features moved (40%), drift would be more than 40%")
     assert measure_drift(make_spec(retrain={"drift_share": 0.39}), window, baseline).status == "drift"
 
 
@@ -96,6 +98,7 @@ def test_too_few_predictions_are_unknown_never_fine(baseline: Baseline) -> None:
     assert (report.status, report.why) == ("unknown", "99 predictions in the window, 100 are needed")
     assert all(each.moved is None and each.value is None for each in report.features)
     assert measure_drift(make_spec(), draw(0, 1), baseline).status == "unknown"
+    assert measure_drift(make_spec(), draw(1, 1), baseline).why == "1 prediction in the window, 100 are needed"
 
 
 def test_a_baseline_without_a_feature_leaves_only_that_one_out(baseline: Baseline) -> None:

@@ -80,7 +80,7 @@ def test_without_predictions_nothing_is_known() -> None:
 @pytest.mark.parametrize(
     ("window", "truth", "reason"),
     [
-        (seen(lost=3), told(), f"3 predictions were lost before they were stored (1.5%, {OVER})"),
+        (seen(lost=3), told(), f"3 predictions were lost before being stored (1.5%, {OVER})"),
         (seen(), told(100, contradicted=2), f"2 predictions were told different truths (2.0%, {OVER})"),
         (seen(), told(50, unmatched=1), f"1 labels are of predictions that were not captured (2.0%, {OVER})"),
         (

@@ -58,6 +58,10 @@ def measure_drift(spec: ModelSpec, window: pa.Table, baseline: Baseline) -> Drif
     return _report(spec, window.num_rows, baseline, features)
 
 
+def _predictions(count: int) -> str:
+    return f"{count:,} prediction" if count == 1 else f"{count:,} predictions"
+
+
 def _far(spec: ModelSpec, one: _Judged) -> bool:
     return one.distance is not None and one.distance.value >= spec.monitor.effect
 
@@ -75,11 +79,12 @@ def _report(spec: ModelSpec, rows: int, baseline: Baseline, features: tuple[Feat
     share = len(moved) / judged if judged else None
     status = "unknown" if share is None else "drift" if share > bound else "ok"
     if rows < needed:
-        why = f"{rows:,} predictions in the window, {needed:,} are needed"
+        why = f"{_predictions(rows)} in the window, {needed:,} are needed"
     elif share is None:
         why = baseline.why or "no feature could be judged"
     else:
-        why = f"{len(moved)} of {judged} features moved ({share:.0%}), drift is more than {bound:.0%}"
+        verb = "is" if share > bound else "would be"
+        why = f"{len(moved)} of {judged} features moved ({share:.0%}), drift {verb} more than {bound:.0%}"
         why += f": {', '.join(moved)}" if moved else ""
     return DriftReport.model_validate(
         {"status": status, "why": why, "rows": rows, "needed": needed, "judged": judged, "moved": len(moved),
@@ -100,7 +105,7 @@ def _judge(spec: ModelSpec, name: str, feature: Feature, window: pa.Table, basel
     if rows < needed:
         return _Judged(None, rows, f"the champion was trained on {rows:,} rows, {needed:,} are needed")
     if window.num_rows < needed:
-        return _Judged(None, rows, f"{window.num_rows:,} predictions in the window, {needed:,} are needed")
+        return _Judged(None, rows, f"{_predictions(window.num_rows)} in the window, {needed:,} are needed")
     now, before = window.column(name), baseline.rows.column(name)
     if isinstance(feature, CategoryFeature) and isinstance(was, CategoryFeature):
         values = pa.array(dict.fromkeys((*feature.values, *was.values)), pa.string())

@@ -35,8 +35,8 @@ def measure_quality(spec: ModelSpec, seen: Observed, found: Labelled, baseline: 
     reasons = [
         f"{reason} ({share:.1%}, {_LIMIT})"
         for share, reason in (
-            (_share(seen.lost, seen.total + seen.lost), f"{seen.lost:,} predictions were lost before they were stored"),
-            (_share(found.contradicted, labels), f"{found.contradicted:,} predictions were told different truths"),
+            (_share(seen.lost, seen.total + seen.lost), f"{_predictions(seen.lost)} lost before being stored"),
+            (_share(found.contradicted, labels), f"{_predictions(found.contradicted)} told different truths"),
             (
                 _share(found.unmatched, told) if spec.monitor.capture == 1 else 0.0,
                 f"{found.unmatched:,} labels are of predictions that were not captured",
@@ -115,6 +115,10 @@ def _unseen(column: pa.ChunkedArray, feature: Feature) -> int:
     known = pc.is_in(column, value_set=pa.array(feature.values, pa.string()))
     seen: int = pc.sum(known).as_py() or 0
     return len(column) - int(column.null_count) - seen
+
+
+def _predictions(count: int) -> str:
+    return "1 prediction was" if count == 1 else f"{count:,} predictions were"
 
 
 def _share(part: int, whole: int) -> float:
