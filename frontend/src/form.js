@@ -114,9 +114,14 @@ function Control({ field, id, marked, error, onEdit }) {
       <label for=${id}>${field.title}${marked && html`<span class="mark" aria-hidden="true"> *</span>`}</label>
       <${field.kind === "choice" ? Choice : Input} field=${field} shared=${shared} />
       ${error && html`<p class="error" id=${`${id}-error`}>${error}</p>`}
-      ${field.help && html`<p class="help" id=${`${id}-help`}>${field.help}</p>`}
+      ${field.help && html`<p class="help" id=${`${id}-help`}>${whole(field.help)}</p>`}
     </div>
   `;
+}
+
+/** Help whose moments no line break cuts. */
+function whole(/** @type {string} */ help) {
+  return help.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d)/).map((part, index) => (index % 2 ? html`<span class="whole">${part}</span>` : part));
 }
 
 /** Options go by position, since a category may be any text at all. */

@@ -81,7 +81,7 @@ function Legend({ lines, index, when, marked }) {
   return html`
     <ul class="legend" aria-hidden="true">
       ${lines.map((/** @type {Line} */ line) => {
-        const kind = straight(line) ? line.style : `line-${(place++ % 6) + 1} ${line.style ?? ""}`;
+        const kind = straight(line) ? line.style : `line-${(place++ % 6) + 1} ${line.style === "bars" ? "column" : ""}`;
         return html`<li key=${line.label}>
           <span class=${`key ${kind}`}></span>${line.label}${
             index !== null && html`<b>${` ${number(line.values[index])}`}</b>`

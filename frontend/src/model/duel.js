@@ -7,7 +7,7 @@ import { figure, metricName, moment } from "../words.js";
 import { union } from "./columns.js";
 import { Evaluations } from "./evaluation.js";
 import { Badge, Chooser, Prose, Section, Table } from "./parts.js";
-import { chance, choice, interval, number, sentence, short, statusWord } from "./text.js";
+import { chance, choice, count, interval, number, sentence, short, statusWord } from "./text.js";
 
 /**
  * @typedef {import("./types.js").PageData} PageData
@@ -127,7 +127,7 @@ function Rules({ challenger }) {
     <h3>The gate</h3>
     <p>
       <${Badge} state=${decision.passed ? "ok" : "bad"}>${decision.passed ? "passed" : "failed"}<//>${" "}
-      ${decision.passed ? `All ${figure(decision.rules.length)} rules passed.` : `${figure(failed)} of ${figure(decision.rules.length)} rules failed.`}
+      ${decision.passed ? `${decision.rules.length === 1 ? "Its one rule" : `All ${figure(decision.rules.length)} rules`} passed.` : `${figure(failed)} of ${count(decision.rules.length, "rule")} failed.`}
       ${challenger.answered_by && html` Answered by ${challenger.answered_by}.`}
     </p>
     <${Table}
