@@ -121,7 +121,9 @@ function Control({ field, id, marked, error, onEdit }) {
 
 /** Help whose moments no line break cuts. */
 function whole(/** @type {string} */ help) {
-  return help.split(/(\d{4}-\d\d-\d\dT\d\d:\d\d)/).map((part, index) => (index % 2 ? html`<span class="whole">${part}</span>` : part));
+  return help
+    .split(/(\d{4}-\d\d-\d\dT\d\d:\d\d\.?)/)
+    .map((part, index) => (index % 2 ? html`<span class="uncut">${part}</span>` : part));
 }
 
 /** Options go by position, since a category may be any text at all. */
