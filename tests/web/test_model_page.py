@@ -337,6 +337,7 @@ def test_markup_in_what_is_stored_is_shown_as_text(watch: Watch, host: SiteHost)
     site = make_site(host, store)
     site.publish()
     page = watch(site.page())
+    page.get_by_text(ATTACK).first.wait_for()
     assert page.get_by_text(ATTACK).count() > 8
     assert page.evaluate("window.__attacked") is None
     assert page.locator("img").count() == 1
