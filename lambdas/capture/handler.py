@@ -10,7 +10,8 @@ import sys
 from functools import cache
 from typing import Any
 
-from lambdas.capture.batches import batches, read_delivery
+from lambdas.capture.delivery import read_delivery
+from perennial.serving.batches import batches
 from perennial.settings import Settings
 from perennial.store import Store, open_store
 

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lambdas.capture.batches import batches
 from perennial import keys
+from perennial.serving.batches import batches
 from perennial.serving.captured import CapturedPrediction
 from perennial.serving.ids import day_of, uuid7
 from perennial.serving.labels import Label

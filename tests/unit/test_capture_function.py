@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lambdas.capture import batches as capturing
-from lambdas.capture.batches import batches, read_delivery
+from lambdas.capture import delivery as unpacking
+from lambdas.capture.delivery import read_delivery
 from lambdas.capture.handler import capture
 from perennial import keys
 from perennial.errors import IntegrityError, StoreUnavailable
+from perennial.serving.batches import batches
 from perennial.serving.captured import CapturedPrediction, parse
 from perennial.serving.ids import uuid7
 from perennial.store import Store
@@ -153,7 +154,7 @@ def test_what_is_damaged_is_an_error(event: dict[str, Any]) -> None:
 
 
 def test_what_unpacks_to_too_much_is_refused_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(capturing, "MAX_BYTES", 1_000_000)
+    monkeypatch.setattr(unpacking, "MAX_BYTES", 1_000_000)
     with pytest.raises(IntegrityError, match="more than 1000000 bytes"):
         read_delivery(packed(b" " * 50_000_000))
 

@@ -7,7 +7,7 @@ own lease up again at once, which is what a retried task does.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
@@ -61,23 +61,16 @@ def acquire(store: Store, model: str, run: str, now: datetime) -> Lease:
         Busy: another run has it.
         ConflictError: it changes hands faster than we can read.
     """
-    key = keys.training_lock(model)
-    for _ in range(ATTEMPTS):
-        found = store.find(key)
-        last = _read(found, model) if found else None
+
+    def take(last: Lease | None) -> Lease:
         if last and last.held(now) and last.run != run:
             raise Busy(model, last)
-        same = last is not None and last.run == run
-        lease = Lease(run=run, until=now + LEASE, turn=(last.turn if last else 0) + (not same))
-        try:
-            if found is None:
-                store.put_new(key, _bytes(lease))
-            else:
-                store.put_if_match(key, _bytes(lease), found.etag)
-        except (AlreadyExistsError, ConflictError):
-            continue
-        return lease
-    raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
+        turn = last.turn if last else 0
+        return Lease(run=run, until=now + LEASE, turn=turn if last and last.run == run else turn + 1)
+
+    lease = _change(store, model, take)
+    assert lease is not None  # it is taken, or Busy was raised
+    return lease
 
 
 def renew(store: Store, model: str, run: str, now: datetime) -> bool:
@@ -87,35 +80,44 @@ def renew(store: Store, model: str, run: str, now: datetime) -> bool:
         Busy: another run has it.
         ConflictError: it changes hands faster than we can read.
     """
-    key = keys.training_lock(model)
-    for _ in range(ATTEMPTS):
-        found = store.find(key)
-        last = _read(found, model) if found else None
-        if found is None or last is None or last.run is None:
-            return False
+
+    def last_longer(last: Lease | None) -> Lease | None:
+        if last is None or last.run is None:
+            return None
         if last.run != run:
             raise Busy(model, last)
-        try:
-            store.put_if_match(key, _bytes(Lease(run=run, until=now + LEASE, turn=last.turn)), found.etag)
-        except ConflictError:
-            continue
-        return True
-    raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
+        return Lease(run=run, until=now + LEASE, turn=last.turn)
+
+    return _change(store, model, last_longer) is not None
 
 
 def release(store: Store, model: str, run: str, now: datetime) -> None:
-    """Give the lease up; nothing happens where ``run`` has it no more."""
+    """Give the lease up; nothing happens where ``run`` has it no more. Raises ConflictError as :func:`acquire`."""
+
+    def give_up(last: Lease | None) -> Lease | None:
+        return Lease(run=None, until=now, turn=last.turn) if last and last.run == run else None
+
+    _change(store, model, give_up)
+
+
+def _change(store: Store, model: str, next_of: Callable[[Lease | None], Lease | None]) -> Lease | None:
+    """Replace the lease by what ``next_of`` makes of the one that stands, read anew where another was quicker."""
     key = keys.training_lock(model)
     for _ in range(ATTEMPTS):
         found = store.find(key)
-        last = _read(found, model) if found else None
-        if found is None or last is None or last.run != run:
-            return
+        lease = next_of(_read(found, model) if found else None)
+        if lease is None:
+            return None
+        data = canonical(lease.model_dump(mode="json"))
         try:
-            store.put_if_match(key, _bytes(Lease(run=None, until=now, turn=last.turn)), found.etag)
-        except ConflictError:
+            if found is None:
+                store.put_new(key, data)
+            else:
+                store.put_if_match(key, data, found.etag)
+        except (AlreadyExistsError, ConflictError):
             continue
-        return
+        return lease
+    raise ConflictError(f"{key} keeps changing.", remedy="Try again.")
 
 
 @contextmanager
@@ -152,7 +154,3 @@ def _read(found: Blob, model: str) -> Lease:
     except ValidationError as error:
         key = keys.training_lock(model)
         raise IntegrityError(f"{key} is malformed.", remedy="Delete it once no run is training.") from error
-
-
-def _bytes(lease: Lease) -> bytes:
-    return canonical(lease.model_dump(mode="json"))

@@ -1,4 +1,4 @@
-"""From what CloudWatch Logs delivers to the log lines in it; what becomes of those is settled in `serving.batches`."""
+"""What CloudWatch Logs delivers, unpacked to the log lines in it; `serving.batches` settles what becomes of those."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from perennial.errors import IntegrityError
-from perennial.serving.batches import Batch, batches
-
-__all__ = ["MAX_BYTES", "Batch", "batches", "read_delivery"]
 
 MAX_BYTES = 32 * 1024 * 1024
 """A delivery is bounded by what a function may be called with; a small one that unpacks to more is none of ours."""
