@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,23 +63,28 @@ def specs() -> list[SpecFile]:
     return find_specs(os.environ.get("PERENNIAL_SPECS") or str(Path(__file__).parent / "specs"))
 
 
-def steps_of(file: SpecFile) -> Callable[..., Result]:
-    """A function that runs a step for this spec in the run of the task that calls it: ``step(name, **arguments)``.
+def step(place: str, name: str, **arguments: str | bool | None) -> Result:
+    """Run a step for the spec at ``place``, in the run of the task that calls it.
 
     Its errors fail the task: at once, where trying again cannot help.
     """
-    place = str(file.path.resolve())
+    context = get_current_context()
+    try:
+        return run_step(name, place, context["run_id"], **arguments)
+    except JobFailed as error:
+        context["ti"].xcom_push(key=ERROR, value=str(error))
+        vain = error.final or (error.exit_code not in WAITS and _try(context) >= TRIES)
+        raise (AirflowFailException(str(error)) if vain else error) from error
 
-    def step(name: str, **arguments: str | bool | None) -> Result:
-        context = get_current_context()
-        try:
-            return run_step(name, place, context["run_id"], **arguments)
-        except JobFailed as error:
-            context["ti"].xcom_push(key=ERROR, value=str(error))
-            vain = error.final or (error.exit_code not in WAITS and _try(context) >= TRIES)
-            raise (AirflowFailException(str(error)) if vain else error) from error
 
-    return step
+def steps_of(file: SpecFile) -> Callable[..., Result]:
+    """:func:`step` for one spec: ``step(name, **arguments)``."""
+    return partial(step, place_of(file))
+
+
+def place_of(file: SpecFile) -> str:
+    """Where a spec is, as tasks are told."""
+    return str(file.path.resolve())
 
 
 def _try(context: Context) -> int:
