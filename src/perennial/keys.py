@@ -123,6 +123,85 @@ FEEDBACK_KEY = "_perennial/feedback.key"
 """What feedback tokens are signed with: 32 random bytes, made by the first server of a deployment."""
 
 
+def batch_in(m: str, name: str = "") -> str:
+    """Files to be scored: one that is created here is scored by itself."""
+    return f"{m}/batch/in/{name}"
+
+
+def batch_upload(m: str, job: str, name: str) -> str:
+    """Where a file comes in through the API: scored as its request says, not as the spec does."""
+    return batch_in(m, f"api/{job}/{name}")
+
+
+def batch_waiting(m: str) -> str:
+    """Files that the schedule scores, where the spec names no other place."""
+    return f"{m}/batch/waiting/"
+
+
+def batch_request(m: str, job: str) -> str:
+    """What was asked for: an upload through the API, or a file that lies elsewhere. Creating one starts its scoring."""
+    return f"{m}/batch/requests/{job}.json"
+
+
+def batch_task(m: str, work: str, name: str) -> str:
+    """One piece of the work on a file, such as ``part-000003`` or ``join``: creating it starts that piece."""
+    return f"{m}/batch/tasks/{work}/{name}.json"
+
+
+def batch_tasks(m: str, work: str) -> str:
+    return f"{m}/batch/tasks/{work}/"
+
+
+def batch_plan(m: str, work: str) -> str:
+    """By which version, and in which parts, a file is scored: put-new, so that a late event finds the same."""
+    return f"{m}/batch/status/{work}/plan.json"
+
+
+def batch_progress(m: str, work: str) -> str:
+    """How far the scoring of a file is: replaced as it goes on. What counts is the result."""
+    return f"{m}/batch/status/{work}/progress.json"
+
+
+def batch_result(m: str, work: str) -> str:
+    """How the scoring of a file ended: put-new, THE COMMIT."""
+    return f"{m}/batch/status/{work}/result.json"
+
+
+def batch_works(m: str) -> str:
+    """Prefix under which each file that came to be scored has a folder."""
+    return f"{m}/batch/status/"
+
+
+def batch_parts(m: str, work: str) -> str:
+    """Prefix of the counts of the parts that are done."""
+    return f"{m}/batch/status/{work}/parts/"
+
+
+def batch_part(m: str, work: str, number: int) -> str:
+    """The counts of one part of a file: put-new, once the part's rows are stored."""
+    return f"{batch_parts(m, work)}{number:06d}.json"
+
+
+def batch_piece(m: str, work: str, number: int, name: str) -> str:
+    """Rows of one part before they are joined: ``scored`` or ``quarantined``. It may be removed after that."""
+    return f"{m}/batch/pieces/{work}/{number:06d}-{name}"
+
+
+def batch_out(m: str, name: str, version: str, work: str, suffix: str) -> str:
+    """The rows of a file with their predictions. ``name`` is that of the input, below ``batch/in/``."""
+    return f"{m}/batch/out/{name}/{version[:12]}-{work[:16]}.{suffix}"
+
+
+def batch_quarantine(m: str, name: str, version: str, work: str) -> str:
+    """The rows of a file that were refused, each with its number, column and reason."""
+    return f"{m}/batch/quarantine/{name}/{version[:12]}-{work[:16]}.csv"
+
+
+def batch_spark(m: str, run: str, name: str = "") -> str:
+    """What a scoring by Spark reads and writes in one run."""
+    return f"{m}/batch/spark/{segment(run)}/{name}"
+
+
 def monitor_runs(m: str) -> str:
     """Prefix under which each monitoring pass has a folder, named by its time."""
     return f"{m}/monitor/runs/"

@@ -22,6 +22,9 @@ class Settings(BaseModel):
     looks at an alias by a server. ``allowed_origin`` is the one origin whose pages may call a server that
     has no HTTP API before it to say so. ``topic_arn`` is the SNS topic of notices, ``landing_queue`` the URL of the
     SQS queue that tells of new files, ``airflow_url`` where Airflow's REST API is, ``mlflow_uri`` a tracking server.
+    ``scoring_queue`` and ``scoring_dead_queue`` are the URLs of the queue that has files scored, and of the one for
+    what could not be; ``spark_application`` and ``spark_role`` the EMR Serverless application (its id) and the role
+    (its ARN) that score what is too large for functions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +39,10 @@ class Settings(BaseModel):
     landing_queue: str | None = None
     airflow_url: str | None = None
     mlflow_uri: str | None = None
+    scoring_queue: str | None = None
+    scoring_dead_queue: str | None = None
+    spark_application: str | None = None
+    spark_role: str | None = None
     refresh_seconds: float = Field(default=15.0, ge=0)
     allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
 
@@ -110,12 +117,19 @@ VARIABLES = {
     "landing_queue": "PERENNIAL_LANDING_QUEUE",
     "airflow_url": "PERENNIAL_AIRFLOW_URL",
     "mlflow_uri": "MLFLOW_TRACKING_URI",
+    "scoring_queue": "PERENNIAL_SCORING_QUEUE",
+    "scoring_dead_queue": "PERENNIAL_SCORING_DEAD_QUEUE",
+    "spark_application": "PERENNIAL_SPARK_APPLICATION",
+    "spark_role": "PERENNIAL_SPARK_ROLE",
     "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
     "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
 }
 
 
-_RECORDED = ("bucket", "aws_endpoint_url", "region", "api_url", "site_url", "site_bucket", "topic_arn", "landing_queue")
+_RECORDED = (
+    "bucket", "aws_endpoint_url", "region", "api_url", "site_url", "site_bucket", "topic_arn", "landing_queue",
+    "scoring_queue", "scoring_dead_queue",
+)  # fmt: skip
 
 
 def _local_stack(start: Path) -> dict[str, object]:

@@ -15,6 +15,7 @@ from perennial.spec_policy import (
     DEFAULT_METRIC,
     LOWER_IS_BETTER,
     METRICS,
+    Batch,
     Candidate,
     GatePolicy,
     Holdout,
@@ -27,9 +28,9 @@ from perennial.spec_policy import (
 )
 
 __all__ = [
-    "DEFAULT_METRIC", "LOWER_IS_BETTER", "METRICS", "NAME", "Candidate", "CategoryFeature", "DateFeature", "Feature",
-    "GatePolicy", "Holdout", "ModelSpec", "NumberFeature", "SlicePolicy", "SqlSource", "Target", "Task", "canonical",
-    "label", "load_spec",
+    "DEFAULT_METRIC", "LOWER_IS_BETTER", "METRICS", "NAME", "Batch", "Candidate", "CategoryFeature", "DateFeature",
+    "Feature", "GatePolicy", "Holdout", "ModelSpec", "NumberFeature", "SlicePolicy", "SqlSource", "Target", "Task",
+    "canonical", "label", "load_spec",
 ]  # fmt: skip
 
 
@@ -49,6 +50,7 @@ class ModelSpec(Part):
     gate: GatePolicy = GatePolicy()
     retrain: Retrain = Retrain()
     monitor: Monitor = Monitor()
+    batch: Batch = Batch()
     notify: Notify = Notify()
     sources: dict[str, SqlSource] = Field(default_factory=dict)
 

@@ -181,6 +181,24 @@ class Monitor(Part):
         return float(value) if isinstance(value, bool) else value
 
 
+_PLACE = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/\s?#]+/)*|([A-Za-z0-9][A-Za-z0-9._=-]*/)+)$"
+
+
+class Batch(Part):
+    """How files of this model are scored.
+
+    ``schedule`` scores what is new under ``source``: ``s3://bucket/prefix/``, or a folder among the model's own keys.
+    ``engine`` None chooses by size. ``output`` None answers a Parquet file by Parquet, and any other by CSV; ``keep``
+    puts columns of the input, or all of them (true), beside the predictions.
+    """
+
+    schedule: Schedule | None = None
+    source: str | None = Field(default=None, pattern=_PLACE)
+    engine: Literal["lambda", "spark"] | None = None
+    output: Literal["csv", "parquet"] | None = None
+    keep: bool | tuple[str, ...] = False
+
+
 class Notify(Part):
     email: tuple[Address, ...] = ()
     slack_webhook_secret: str | None = None

@@ -71,6 +71,15 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What is known of an object unread. ``size`` in bytes; ``version`` is None in an unversioned bucket."""
+
+    size: int
+    etag: str
+    version: str | None
+
+
+@dataclass(frozen=True)
 class Served:
     """How an object is handed to a browser: its headers ``Content-Type`` and ``Cache-Control``."""
 
@@ -123,6 +132,27 @@ class Store:
                 return False
             raise meaning from error
         return True
+
+    def head(self, key: str, version: str | None = None) -> Head:
+        """Size, ETag and version of an object, or of one version of it. Raises NotFoundError."""
+        options: GetOptions = {"head": True}
+        if version is not None:
+            options["version"] = version
+        try:
+            meta = self._raw.get(key, options=options).meta
+        except RAISED as error:
+            raise fault(key, error) from error
+        return Head(meta["size"], meta["e_tag"] or "", meta["version"])
+
+    def get_range(self, key: str, start: int, end: int, *, version: str | None = None) -> bytes:
+        """Bytes ``start`` to ``end`` (excluded) of an object, or of one version of it. Raises NotFoundError."""
+        options: GetOptions = {"range": (start, end)}
+        if version is not None:
+            options["version"] = version
+        try:
+            return bytes(self._raw.get(key, options=options).bytes())
+        except RAISED as error:
+            raise fault(key, error) from error
 
     def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
         """Create an object and return its ETag. Creating it again with the same bytes is a success.

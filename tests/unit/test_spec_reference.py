@@ -14,6 +14,7 @@ from perennial.spec import (
     DEFAULT_METRIC,
     LOWER_IS_BETTER,
     METRICS,
+    Batch,
     Candidate,
     CategoryFeature,
     DateFeature,
@@ -49,6 +50,7 @@ SECTIONS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     ("Retrain", Retrain, {}),
     ("performance", Performance, {}),
     ("Monitor", Monitor, {}),
+    ("Batch", Batch, {}),
     ("Notify", Notify, {}),
     ("Sources", SqlSource, {"connection": "db", "table": "t", "watermark": "at"}),
 ]  # fmt: skip

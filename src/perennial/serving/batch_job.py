@@ -1,0 +1,181 @@
+"""What is known of a file that is scored: what was asked, the plan, how far it is, and how it ended.
+
+All of it lies in S3 as small JSON objects, so that the API can tell of a file without what scores it. Only the
+progress is ever replaced, and it decides nothing: the plan pins the version, and the result is the commit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from perennial import keys
+from perennial.canonical import canonical
+from perennial.errors import IntegrityError
+
+OutputFormat = Literal["csv", "parquet"]
+State = Literal["waiting", "scoring", "joining", "done", "failed"]
+MAX_UPLOAD_BYTES = 5_000_000_000
+"""The largest object that one PUT may bring."""
+SPARK_BYTES = 10_000_000_000
+"""From here on a file, or all files of a scheduled run together, are work for Spark."""
+
+
+class Stored(BaseModel):
+    """One of those objects: canonical JSON, so that the same content has the same bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_bytes(self) -> bytes:
+        return canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, key: str) -> Self:
+        """Raises IntegrityError naming the key."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise IntegrityError(f"{key} is malformed: {error.errors()[0]['msg']}.") from error
+
+
+class BatchOptions(Stored):
+    """How a file is to come back; as :class:`perennial.spec.Batch` says it."""
+
+    output: OutputFormat | None = None
+    keep: bool | tuple[str, ...] = False
+
+
+class BatchInput(Stored):
+    """One version of one object. ``version`` is None in an unversioned bucket: the ETag stands for it then."""
+
+    bucket: str
+    key: str
+    version: str | None
+    etag: str
+    size: int
+
+    @property
+    def work(self) -> str:
+        """Names the work on this input: 32 hexadecimal digits, the same for every event that tells of it."""
+        identity = {"bucket": self.bucket, "key": self.key, "version": self.version or self.etag}
+        return hashlib.sha256(canonical(identity)).hexdigest()[:32]
+
+
+class BatchRequest(Stored):
+    """What a client of the API or the schedule asked for.
+
+    ``size`` and ``name`` are the announced size in bytes and file name of an upload, ``input`` the object to score
+    where it lies elsewhere. ``expires`` is when a client's links end.
+    """
+
+    model: str
+    name: str
+    options: BatchOptions
+    created: datetime
+    size: int | None = None
+    input: BatchInput | None = None
+    expires: datetime | None = None
+
+
+class BatchPart(Stored):
+    """A slice of the input: bytes ``start`` to ``end`` of a text, row groups ``start`` to ``end`` of Parquet.
+
+    ``first`` is the number of rows before it, ``rows`` how many it has; None where nobody counted.
+    """
+
+    number: int
+    start: int
+    end: int
+    first: int = 0
+    rows: int | None = None
+
+
+class BatchPlan(Stored):
+    """By which version of the model an input is scored, and in which parts. ``dialect`` is how the file is written."""
+
+    model: str
+    version: str
+    input: BatchInput
+    name: str
+    options: BatchOptions
+    output: OutputFormat
+    dialect: str
+    parts: tuple[BatchPart, ...]
+    created: datetime
+
+
+class BatchCounts(Stored):
+    """``rows`` that were read: always ``scored`` and ``quarantined`` together."""
+
+    rows: int = 0
+    scored: int = 0
+    quarantined: int = 0
+
+    def __add__(self, other: BatchCounts) -> BatchCounts:
+        return BatchCounts(
+            rows=self.rows + other.rows,
+            scored=self.scored + other.scored,
+            quarantined=self.quarantined + other.quarantined,
+        )
+
+
+class Preview(Stored):
+    """The first rows of the output, as text: what a page shows before anything is downloaded."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class BatchProgress(Stored):
+    """How far a file is. Bytes are those of the input; ``parts_done`` of ``parts`` are done."""
+
+    state: State
+    model: str
+    version: str | None
+    counts: BatchCounts
+    bytes_done: int
+    bytes_total: int
+    parts_done: int
+    parts: int
+    updated: datetime
+
+
+class BatchOutput(Stored):
+    """A file that came of it. ``size`` in bytes."""
+
+    key: str
+    size: int
+    media_type: str
+
+
+class BatchResult(Stored):
+    """How it ended. ``reason`` is why it failed; ``warnings`` are what was unusual of a file that was scored."""
+
+    state: Literal["done", "failed"]
+    model: str
+    version: str | None
+    input: BatchInput
+    name: str
+    counts: BatchCounts
+    warnings: tuple[str, ...] = ()
+    reason: str | None = None
+    scored: BatchOutput | None = None
+    quarantined: BatchOutput | None = None
+    preview: Preview = Preview()
+    started: datetime
+    ended: datetime
+
+
+def job_of(secret: str) -> str:
+    """The name in S3 of a job whose client holds ``secret``: who sees the one cannot tell the other."""
+    return hashlib.sha256(f"perennial.batch:{secret}".encode()).hexdigest()[:32]
+
+
+def uploaded_job(model: str, key: str) -> str | None:
+    """The job a key was uploaded for, or None where it was not uploaded through the API."""
+    prefix = keys.batch_in(model, "api/")
+    parts = key.removeprefix(prefix).split("/") if key.startswith(prefix) else []
+    return parts[0] if len(parts) == 2 and len(parts[0]) == 32 else None
