@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
-from obstore.exceptions import NotModifiedError
+from obstore.exceptions import NotModifiedError, PreconditionError
 from obstore.store import MemoryStore, S3Store
 
 from perennial.errors import (
@@ -144,15 +144,24 @@ class Store:
             raise fault(key, error) from error
         return Head(meta["size"], meta["e_tag"] or "", meta["version"])
 
-    def get_range(self, key: str, start: int, end: int, *, version: str | None = None) -> bytes:
-        """Bytes ``start`` to ``end`` (excluded) of an object, or of one version of it. Raises NotFoundError."""
-        options: GetOptions = {"range": (start, end)}
-        if version is not None:
-            options["version"] = version
+    def get_range(self, key: str, start: int, end: int, *, etag: str, version: str | None = None) -> bytes:
+        """Bytes ``start`` to ``end`` (excluded) of the object that has ``etag``, from ``version`` once it was replaced.
+
+        Raises:
+            NotFoundError: it is gone, or was replaced in a bucket that keeps no versions.
+        """
         try:
-            return bytes(self._raw.get(key, options=options).bytes())
+            return bytes(self._raw.get(key, options={"range": (start, end), "if_match": etag}).bytes())
+        except PreconditionError as error:
+            if version is None:
+                raise NotFoundError(f"{key} was replaced since.") from error
         except RAISED as error:
             raise fault(key, error) from error
+        try:
+            data = bytes(self._raw.get(key, options={"range": (start, end), "version": version}).bytes())
+        except RAISED as error:
+            raise fault(key, error) from error
+        return data if len(data) <= end - start else data[start:end]  # emulators answer a version whole
 
     def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
         """Create an object and return its ETag. Creating it again with the same bytes is a success.

@@ -50,16 +50,18 @@ class LocalSource:
 
 
 class ObjectSource:
-    """One version of one object; ``version`` None is the newest, for buckets that keep no others."""
+    """One version of an object, as it was when it had ``etag``; ``version`` None is for buckets that keep no others."""
 
-    def __init__(self, store: Store, key: str, size: int, version: str | None, name: str) -> None:
+    def __init__(self, store: Store, key: str, size: int, etag: str, version: str | None, name: str) -> None:
         self.name, self.size = name, size
-        self._store, self._key, self._version = store, key, version
+        self._store, self._key, self._etag, self._version = store, key, etag, version
 
     def read(self, start: int, end: int) -> bytes:
         """Raises NotFoundError where the version is gone, StoreUnavailable where S3 does not answer."""
         end = min(end, self.size)
-        return self._store.get_range(self._key, start, end, version=self._version) if start < end else b""
+        if start >= end:
+            return b""
+        return self._store.get_range(self._key, start, end, etag=self._etag, version=self._version)
 
 
 def chunks(source: Source, start: int = 0, end: int | None = None, size: int = CHUNK_BYTES) -> Iterator[bytes]:
