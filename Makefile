@@ -19,7 +19,7 @@ MAIN := .venv/bin
 
 SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
 
-.PHONY: help setup demo test lint format build site up down deploy airflow bench browser postgres lock clean
+.PHONY: help setup demo test lint format build site up down deploy airflow bench browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -31,8 +31,8 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 	@$(SETUP) environments.py main ministack airflow node
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
-test: lint browser postgres ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow
+test: lint browser postgres java ## Check and test everything
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
 
 lint: ## Check style, types and who imports whom
@@ -82,6 +82,9 @@ browser: ## Find a Chromium or Chrome for the tests of the form
 
 postgres: ## Find a PostgreSQL server for the tests of SQL sources
 	@$(SETUP) postgres.py
+
+java: ## Find a Java 17 or newer for the tests of scoring with Spark
+	@$(SETUP) java.py
 
 lock: ## Pin all packages anew (UPGRADE=1: at their newest versions)
 	@$(SETUP) environments.py

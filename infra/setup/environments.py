@@ -41,6 +41,7 @@ ENVIRONMENTS = {
     "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
     "monitor": Environment(".local/envs/monitor", ("monitor.txt",)),
     "mlflow": Environment(".local/envs/mlflow", ("mlflow.txt",)),
+    "spark": Environment(".local/envs/spark", ("spark.txt",), project=True),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),

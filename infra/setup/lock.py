@@ -1,6 +1,6 @@
 """Write every lock under requirements/: one version of each package for Python 3.11 to 3.13, with hashes.
 
-What ``serve``, ``score`` and ``train`` share with ``dev`` stands at the same version in all of them.
+What ``serve``, ``score``, ``train`` and ``spark`` share with ``dev`` stands at the same version in all of them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ LOCKS = (
     ("score", ("pyproject.toml", "--extra", "score"), "dev"),
     ("monitor", ("pyproject.toml", "--extra", "monitor"), None),
     ("mlflow", ("requirements/mlflow.in",), None),
+    ("spark", ("pyproject.toml", "--extra", "spark"), "dev"),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),

@@ -23,7 +23,7 @@ def pins(name: str) -> dict[str, str]:
 def test_every_environment_has_one() -> None:
     named = {lock.removesuffix(".txt") for lock in re.findall(r'"([a-z]+\.txt)"', ENVIRONMENTS.read_text())}
     assert {"serve", "score", "train", "monitor", "mlflow", "airflow", "dev", "ministack", "sam"} | named <= set(NAMES)
-    assert {"monitor", "mlflow", "dev", "uv"} <= named
+    assert {"monitor", "mlflow", "spark", "dev", "uv"} <= named
 
 
 def test_each_lock_is_made_by_make_lock() -> None:
@@ -51,6 +51,17 @@ def test_no_registry_and_no_machine_is_named(name: str) -> None:
 def test_what_is_tested_is_what_runs(name: str) -> None:
     tested = pins("dev")
     assert {package: tested.get(package) for package in pins(name)} == pins(name)
+
+
+def test_spark_scores_with_what_is_tested() -> None:
+    tested, runs = pins("dev"), pins("spark")
+    assert {package: version for package, version in runs.items() if tested.get(package, version) != version} == {}
+    assert set(pins("score")) <= set(runs)
+
+
+def test_spark_has_the_pandas_it_supports() -> None:
+    assert pins("spark")["pyspark"].startswith("4.")
+    assert pins("spark")["pandas"].startswith("2.")
 
 
 def test_the_emulator_is_one_exact_version() -> None:

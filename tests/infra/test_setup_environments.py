@@ -154,3 +154,61 @@ def test_without_a_server_the_remedy_is_said(postgres: Any, capsys: pytest.Captu
     assert "apt-get install postgresql" in remedy
     assert "PERENNIAL_POSTGRES=" in remedy
     assert not postgres.NOTE.exists()
+
+
+@pytest.fixture
+def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The search for Java on a machine that has none, by a user who may install nothing."""
+    module = script("java", monkeypatch)
+    monkeypatch.setattr(module, "NOTE", tmp_path / ".local/java")
+    monkeypatch.setattr(module, "PLACES", (f"{tmp_path}/jvm/*/bin/java",))
+    monkeypatch.setattr(module.os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    return module
+
+
+def runtime(home: Path, version: str, wrapper: Path | None = None) -> Path:
+    """A Java that states its version and home as the real one does; with a wrapper, only that one can be run."""
+    java = wrapper or home / "bin/java"
+    java.parent.mkdir(parents=True)
+    properties = f"Property settings:\n    java.home = {home}\n    java.specification.version = {version}"
+    java.write_text(f'#!/bin/sh\nwhile read line; do echo "$line" >&2; done <<END\n{properties}\nEND\n')
+    java.chmod(0o755)
+    return home
+
+
+def test_the_oldest_java_that_is_new_enough_is_taken(java: Any, tmp_path: Path) -> None:
+    runtime(tmp_path / "jvm/java-8", "1.8")
+    runtime(tmp_path / "jvm/java-11", "11")
+    wanted = runtime(tmp_path / "jvm/java-17", "17")
+    runtime(tmp_path / "jvm/java-25", "25")
+    assert java.main() == 0
+    assert java.NOTE.read_text() == f"{wanted}\n"
+
+
+def test_the_java_on_the_path_is_taken_for_the_home_it_states(java: Any, tmp_path: Path) -> None:
+    runtime(tmp_path / "jvm/java-17", "17")
+    managed = runtime(tmp_path / "managed/21", "21", wrapper=tmp_path / "bin/java")
+    assert java.main() == 0
+    assert java.NOTE.read_text() == f"{managed}\n"
+
+
+def test_the_java_that_is_named_is_taken(java: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime(tmp_path / "jvm/java-17", "17")
+    own = runtime(tmp_path / "own", "21")
+    monkeypatch.setenv("JAVA_HOME", str(own))
+    assert java.main() == 0
+    assert java.NOTE.read_text() == f"{own}\n"
+
+
+def test_without_a_java_the_remedy_is_said(
+    java: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(runtime(tmp_path / "old", "11")))
+    assert java.main() == 1
+    problem, remedy = capsys.readouterr().err.splitlines()
+    assert problem.startswith("No Java 17 or newer is here")
+    assert "apt-get install openjdk-17-jre-headless" in remedy
+    assert "JAVA_HOME=" in remedy
+    assert not java.NOTE.exists()
