@@ -202,6 +202,38 @@ def batch_spark(m: str, run: str, name: str = "") -> str:
     return f"{m}/batch/spark/{segment(run)}/{name}"
 
 
+def batch_spark_request(m: str, run: str) -> str:
+    """What a job of Spark is to score: :class:`perennial.serving.batch_job.SparkRequest`."""
+    return batch_spark(m, run, "request.json")
+
+
+BatchEnd = Literal["done", "failed"]
+
+
+def batch_receipt(m: str, fingerprint: str, end: BatchEnd) -> str:
+    """How a file that a schedule saw came out, by a hash of its key, ETag and time: saves asking for its version."""
+    return f"{batch_receipts(m)}{fingerprint}.{end}.json"
+
+
+def batch_receipts(m: str) -> str:
+    return f"{m}/batch/receipts/"
+
+
+def batch_summary(m: str, run: str) -> str:
+    """What a scheduled scoring came to, all its files together."""
+    return f"{m}/batch/runs/{segment(run)}.json"
+
+
+def batch_written(m: str, prefix: str) -> bool:
+    """Whether what scoring itself writes may lie under a prefix: no place to look for new files."""
+    brought = (batch_in(m), batch_waiting(m))
+    own = tuple(
+        f"{m}/batch/{folder}/"
+        for folder in ("out", "quarantine", "status", "tasks", "pieces", "requests", "spark", "receipts", "runs")
+    )
+    return not prefix.startswith(brought) and any(prefix.startswith(each) or each.startswith(prefix) for each in own)
+
+
 def monitor_runs(m: str) -> str:
     """Prefix under which each monitoring pass has a folder, named by its time."""
     return f"{m}/monitor/runs/"

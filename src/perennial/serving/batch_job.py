@@ -10,7 +10,7 @@ import hashlib
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from perennial import keys
 from perennial.canonical import canonical
@@ -78,6 +78,25 @@ class BatchRequest(Stored):
     size: int | None = None
     input: BatchInput | None = None
     expires: datetime | None = None
+
+
+class SparkRequest(Stored):
+    """What one job of Spark is to score: ``inputs`` by ``version`` of ``model``, all with the same ``options``.
+
+    ``names`` are what the inputs are called in the keys of their outputs, in the order of ``inputs``.
+    """
+
+    model: str
+    version: str
+    inputs: tuple[BatchInput, ...]
+    names: tuple[str, ...]
+    options: BatchOptions
+
+    @model_validator(mode="after")
+    def _each_is_named(self) -> Self:
+        if len(self.inputs) != len(self.names):
+            raise ValueError("there is not one name for each input")
+        return self
 
 
 class BatchPart(Stored):
