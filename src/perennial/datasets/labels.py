@@ -75,7 +75,7 @@ def land_labels(store: Store, spec: ModelSpec, path: Path) -> LandedLabels:
     if raw.malformed:
         bad = raw.malformed[0]
         raise DataError(
-            f"has {bad.fields} fields, the header {len(raw.header.names)}.",
+            f"{bad.why(len(raw.header.names))}.",
             file=raw.name,
             row=bad.row,
             remedy="Put text that holds a comma into quotes.",

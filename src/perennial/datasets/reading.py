@@ -27,11 +27,21 @@ SEPARATORS = {";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
 
 @dataclass(frozen=True)
 class Malformed:
-    """A CSV row whose number of fields is not the header's. ``row`` is 1-based, the header not counted."""
+    """A row that has no cells to judge, most often as its number of fields is not the header's.
+
+    ``row`` is 1-based, the header not counted; ``text`` what stands there. ``reason`` is given where it is another,
+    with the column where one cell is to blame.
+    """
 
     row: int
     fields: int
     text: str
+    reason: str | None = None
+    column: str | None = None
+
+    def why(self, names: int) -> str:
+        """The reason in words, for a header of so many ``names``."""
+        return self.reason or f"has {self.fields} fields, the header {names}"
 
 
 @dataclass(frozen=True)

@@ -146,7 +146,7 @@ def _refused(raw: RawFile, places: NDArray[np.intp], why: list[tuple[str, str]])
         for i, (place, (column, reason)) in enumerate(zip(places, why, strict=True))
     ]
     found += [
-        Refusal(bad.row, None, f"has {bad.fields} fields, the header {len(raw.header.names)}", text=bad.text)
+        Refusal(bad.row, bad.column, bad.why(len(raw.header.names)), text=bad.text)
         for bad in raw.malformed
     ]
     return tuple(sorted(found, key=lambda one: one.row))

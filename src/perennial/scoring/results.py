@@ -20,8 +20,8 @@ class Dialect(BaseModel):
     """How a file is written, found once and then true of every part of it.
 
     ``names`` are its columns, trimmed, in order; of JSON Lines those of the spec that its first rows name. ``body`` is
-    the byte (of the unpacked file) at which its first row begins. ``encoding`` is None as long as nothing but ASCII was
-    seen. ``warnings`` are sentences for people about what was unusual.
+    the byte (of the unpacked text, UTF-16 taken as UTF-8) at which its first row begins. ``encoding`` is None as long as
+    nothing but ASCII was seen. ``warnings`` are sentences for people about what was unusual.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,10 +40,14 @@ class Unit:
     """A few thousand rows still to be parsed, which any thread may do. ``end`` is the byte of the source behind it.
 
     ``read`` gives the rows, numbered from 1 within the unit; it raises DataError where the file cannot be read on.
+    ``text`` gives the same rows with each cell as it stands in the file, where ``read`` made numbers of some.
+    ``warnings`` are sentences for people about what was unusual from here on.
     """
 
     read: Callable[[], RawFile]
     end: int
+    text: Callable[[], RawFile] | None = None
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
