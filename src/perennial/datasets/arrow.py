@@ -38,7 +38,7 @@ def encode(table: pa.Table, spec: ModelSpec) -> NDArray[np.float64]:
 
     Bit-identical to ``RecordSchema.row`` of the same record: NaN is missing, -1.0 a value not in the spec.
     """
-    blocks = [block for name, feature in spec.features.items() for block in _encoded(table.column(name), feature)]
+    blocks = [block for name, feature in spec.features.items() for block in encode_feature(table.column(name), feature)]
     return np.column_stack(blocks) if blocks else np.empty((table.num_rows, 0))
 
 
@@ -57,7 +57,8 @@ def target_values(table: pa.Table, spec: ModelSpec, classes: tuple[str, ...]) ->
     return numbers(pc.index_in(column, value_set=pa.array(classes, pa.string())).cast(pa.float64()))
 
 
-def _encoded(column: pa.ChunkedArray, feature: Feature) -> Iterator[NDArray[np.float64]]:
+def encode_feature(column: pa.ChunkedArray, feature: Feature) -> Iterator[NDArray[np.float64]]:
+    """One validated feature as float64 [rows] each: one array, of a date its four parts."""
     match feature:
         case NumberFeature():
             yield numbers(column)
