@@ -145,10 +145,7 @@ def _refused(raw: RawFile, places: NDArray[np.intp], why: list[tuple[str, str]])
         Refusal(int(raw.rows[place]), column, reason, values={name: cells[name][i] for name in cells})
         for i, (place, (column, reason)) in enumerate(zip(places, why, strict=True))
     ]
-    found += [
-        Refusal(bad.row, bad.column, bad.why(len(raw.header.names)), text=bad.text)
-        for bad in raw.malformed
-    ]
+    found += [Refusal(bad.row, bad.column, bad.why(len(raw.header.names)), text=bad.text) for bad in raw.malformed]
     return tuple(sorted(found, key=lambda one: one.row))
 
 
