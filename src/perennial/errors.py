@@ -122,6 +122,12 @@ class SmokeTestError(PerennialError):
     exit_code = 12
 
 
+class Unscored(PerennialError):
+    """Files that were to be scored have no result: their time is over, or the job of Spark ended with an error."""
+
+    exit_code = 13
+
+
 class StoreUnavailable(PerennialError):
     """S3 did not answer, or refused access; nothing is known about the outcome."""
 
@@ -158,3 +164,9 @@ class InvalidRecord(PerennialError):
     def __init__(self, problems: tuple[tuple[str, str], ...]) -> None:
         self.problems = problems
         super().__init__("; ".join(f"{field}: {reason}" for field, reason in problems))
+
+
+class OutOfTime(PerennialError):
+    """What is left of an invocation is too short for the next piece of work, which is to come again."""
+
+    exit_code = 10

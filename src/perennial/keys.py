@@ -133,6 +133,11 @@ def batch_upload(m: str, job: str, name: str) -> str:
     return batch_in(m, f"api/{job}/{name}")
 
 
+def batch_uploads(m: str, job: str) -> str:
+    """Prefix of what one client uploads."""
+    return batch_in(m, f"api/{job}/")
+
+
 def batch_waiting(m: str) -> str:
     """Files that the schedule scores, where the spec names no other place."""
     return f"{m}/batch/waiting/"
@@ -183,8 +188,8 @@ def batch_part(m: str, work: str, number: int) -> str:
 
 
 def batch_piece(m: str, work: str, number: int, name: str) -> str:
-    """Rows of one part before they are joined: ``scored`` or ``quarantined``. It may be removed after that."""
-    return f"{m}/batch/pieces/{work}/{number:06d}-{name}"
+    """Rows of one part before they are joined: ``scored`` or ``quarantined``. The bucket removes them after a week."""
+    return f"_perennial/staging/{m}/batch/{work}/{number:06d}-{name}"
 
 
 def batch_out(m: str, name: str, version: str, work: str, suffix: str) -> str:
@@ -224,14 +229,18 @@ def batch_summary(m: str, run: str) -> str:
     return f"{m}/batch/runs/{segment(run)}.json"
 
 
+def batch_source(m: str, folder: str) -> str:
+    """A folder among the model's own keys, such as ``batch/nightly/``, in which its owner puts files to be scored."""
+    return f"{m}/{folder}"
+
+
+_WRITTEN = ("out", "quarantine", "status", "tasks", "pieces", "requests", "spark", "receipts", "runs")
+
+
 def batch_written(m: str, prefix: str) -> bool:
-    """Whether what scoring itself writes may lie under a prefix: no place to look for new files."""
-    brought = (batch_in(m), batch_waiting(m))
-    own = tuple(
-        f"{m}/batch/{folder}/"
-        for folder in ("out", "quarantine", "status", "tasks", "pieces", "requests", "spark", "receipts", "runs")
-    )
-    return not prefix.startswith(brought) and any(prefix.startswith(each) or each.startswith(prefix) for each in own)
+    """Whether what scoring itself writes may lie under a prefix, which is then no place to look for new files."""
+    own = tuple(f"{m}/batch/{folder}/" for folder in _WRITTEN)
+    return any(prefix.startswith(each) or each.startswith(prefix) for each in own)
 
 
 def monitor_runs(m: str) -> str:

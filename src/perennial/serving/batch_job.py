@@ -148,6 +148,14 @@ class Preview(Stored):
     rows: tuple[tuple[str, ...], ...] = ()
 
 
+class BatchScored(Stored):
+    """What came of one part of a file: its counts, what was unusual, and its first rows."""
+
+    counts: BatchCounts
+    warnings: tuple[str, ...] = ()
+    preview: Preview
+
+
 class BatchProgress(Stored):
     """How far a file is. Bytes are those of the input; ``parts_done`` of ``parts`` are done."""
 

@@ -1,0 +1,100 @@
+"""Rows of a planned file through the scorer, into two new objects: those that were scored, and those that were not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from perennial import keys
+from perennial.scoring.batch.bench import Bench
+from perennial.scoring.batch.outputs import MEDIA_TYPES, Outgoing
+from perennial.scoring.batch.progress import Reporter
+from perennial.scoring.files import score_file
+from perennial.scoring.results import Dialect, Summary
+from perennial.scoring.scorer import Scorer
+from perennial.scoring.writing import CsvWriter, QuarantineWriter, RowWriter, writer_of
+from perennial.serving.batch_job import BatchPart, BatchPlan
+
+SCORED, QUARANTINED = "scored", "quarantined"
+PREVIEW_ROWS = 10
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The two objects that rows go to."""
+
+    scored: Outgoing
+    quarantined: Outgoing
+
+    def commit(self, *, quarantined: int) -> None:
+        """Create them; the second only where rows were refused. Raises StoreUnavailable."""
+        if quarantined:
+            self.quarantined.commit()
+        else:
+            self.quarantined.discard()
+        self.scored.commit()
+
+
+@contextmanager
+def outputs(bench: Bench, plan: BatchPlan, work: str) -> Iterator[Pair]:
+    """The results of a file. What was not committed when the block is left leaves nothing behind."""
+    scored = keys.batch_out(plan.model, plan.name, plan.version, work, plan.output)
+    with _pair(bench, plan, scored, keys.batch_quarantine(plan.model, plan.name, plan.version, work)) as pair:
+        yield pair
+
+
+@contextmanager
+def pieces(bench: Bench, plan: BatchPlan, work: str, number: int) -> Iterator[Pair]:
+    """The rows of one part, until they are joined."""
+    scored, quarantined = (keys.batch_piece(plan.model, work, number, name) for name in (SCORED, QUARANTINED))
+    with _pair(bench, plan, scored, quarantined) as pair:
+        yield pair
+
+
+@contextmanager
+def _pair(bench: Bench, plan: BatchPlan, scored: str, quarantined: str) -> Iterator[Pair]:
+    pair = Pair(bench.outgoing(scored, MEDIA_TYPES[plan.output]), bench.outgoing(quarantined, MEDIA_TYPES["csv"]))
+    try:
+        yield pair
+    finally:
+        pair.scored.discard()
+        pair.quarantined.discard()
+
+
+def score_rows(bench: Bench, plan: BatchPlan, pair: Pair, reporter: Reporter, part: BatchPart | None) -> Summary:
+    """Score the whole file, or a part of it, and commit what came of it.
+
+    Raises:
+        DataError: the file cannot be read on.
+        NotFoundError: the file is gone.
+        IntegrityError: the model cannot be verified, or rows were lost.
+        StoreUnavailable: S3 does not answer.
+        Overtaken: another writer is done with it.
+    """
+    predictor = bench.models.get(plan.model, plan.version)
+    dialect = Dialect.model_validate_json(plan.dialect)
+    scorer = Scorer(predictor, names=dialect.names, keep=plan.options.keep, file=plan.name)
+    writer = _writer(plan, pair, scorer, part)
+    refused = QuarantineWriter(pair.quarantined)
+    summary = score_file(
+        scorer,
+        bench.source(plan.input, plan.name),
+        dialect,
+        writer,
+        refused,
+        part=part,
+        progress=reporter.scored,
+        preview_rows=PREVIEW_ROWS,
+    )
+    writer.close()
+    refused.close()
+    pair.commit(quarantined=summary.counts.quarantined)
+    return summary
+
+
+def _writer(plan: BatchPlan, pair: Pair, scorer: Scorer, part: BatchPart | None) -> RowWriter:
+    """The first piece of a CSV file has the header that the whole of it is to have."""
+    if plan.output == "csv":
+        return CsvWriter(pair.scored, scorer.schema, header=part is None or part.number == 0)
+    return writer_of(plan.output, pair.scored, scorer.schema)
