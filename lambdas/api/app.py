@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,7 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
-from lambdas.api import documents, feedback, health, models, predict, problems
+from lambdas.api import batches, documents, feedback, health, models, predict, problems
 from lambdas.api.observed import Observed
 from lambdas.api.services import Services
 from lambdas.api.signing import Signing
@@ -30,6 +31,9 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", "/predict", predict.predict_only),
     ("POST", "/models/{model}/feedback", feedback.give_feedback),
     ("POST", "/feedback", feedback.give_feedback_only),
+    ("POST", "/models/{model}/batches", batches.create_batch),
+    ("POST", "/batches", batches.create_batch_only),
+    ("GET", "/models/{model}/batches/{id}", batches.show_batch),
     ("GET", "/models", models.list_models),
     ("GET", "/models/{model}", models.show_model),
     ("GET", "/models/{model}/schema", models.show_schema),
@@ -74,6 +78,7 @@ def create_app(
     app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     telemetry = telemetry or Telemetry()
     services = Services(
+        settings=settings,
         cache=ModelCache(store, refresh_seconds=settings.refresh_seconds, clock=clock),
         catalog=Catalog(store, refresh_seconds=settings.refresh_seconds, clock=clock),
         store=store,
@@ -88,6 +93,10 @@ def create_app(
     for method, path, endpoint in ROUTES:
         app.add_api_route(path, endpoint, methods=[method])
     problems.install(app)
+    if "uvicorn" in sys.modules:
+        from lambdas.api import masking
+
+        masking.mask_ids()
     if settings.allowed_origin:
         from lambdas.api import cors  # not needed behind an HTTP API
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -11,7 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from lambdas.api import shapes
+from lambdas.api import batch_shapes, shapes
 from lambdas.api.problems import MEDIA_TYPE, phrase
 
 REFERENCE = "#/components/schemas/{model}"
@@ -20,7 +20,10 @@ VERSION = "0.1.0"
 
 @dataclass(frozen=True)
 class Operation:
-    """What one route answers with, and the problems it may tell. Without ``answers``, any JSON object or HTML."""
+    """What one route answers with, and the problems it may tell. Without ``answers``, any JSON object or HTML.
+
+    ``takes`` is what its body may be, which need not be sent where it is ``optional``.
+    """
 
     answers: tuple[type[BaseModel], ...] = ()
     problems: tuple[int, ...] = (500,)
@@ -28,6 +31,7 @@ class Operation:
     media_type: str = "application/json"
     unready: type[BaseModel] | None = None
     status: int = 200
+    optional: bool = False
 
 
 _PREDICT = Operation(
@@ -36,11 +40,21 @@ _PREDICT = Operation(
 _FEEDBACK = Operation(
     (shapes.Kept,), (400, 403, 404, 409, 410, 413, 415, 422, 500, 503), (shapes.Feedback,), status=202
 )
+_BATCH = Operation(
+    (batch_shapes.CreatedBatch,),
+    (400, 404, 413, 415, 422, 500, 503),
+    (batch_shapes.NewBatch,),
+    status=201,
+    optional=True,
+)
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/models/{model}/predict", "post"): _PREDICT,
     ("/predict", "post"): Operation(_PREDICT.answers, (400, 404, 409, 413, 415, 422, 500, 503), _PREDICT.takes),
     ("/models/{model}/feedback", "post"): _FEEDBACK,
     ("/feedback", "post"): _FEEDBACK,
+    ("/models/{model}/batches", "post"): _BATCH,
+    ("/batches", "post"): replace(_BATCH, problems=(400, 404, 409, 413, 415, 422, 500, 503)),
+    ("/models/{model}/batches/{id}", "get"): Operation((batch_shapes.BatchStatus,), (404, 500, 503)),
     ("/models", "get"): Operation((shapes.Models,), (500, 503)),
     ("/models/{model}", "get"): Operation((shapes.ModelCard,), (404, 500, 503)),
     ("/models/{model}/schema", "get"): Operation((), (404, 500, 503)),
@@ -65,6 +79,16 @@ def document(app: FastAPI, records: dict[str, dict[str, Any]]) -> dict[str, Any]
     return found
 
 
+_PLACES: dict[str, dict[str, Any]] = {
+    "model": {
+        "description": "A deployed model's name.",
+        "schema": {"type": "string", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "maxLength": 40},
+    },
+    "id": {
+        "description": "What the batch was answered with when it was made.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
+    },
+}
 _DESCRIPTION = "Predictions of the deployed models. Every error is an `application/problem+json` (RFC 9457)."
 
 
@@ -76,18 +100,12 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
     route = item[method]
     route["operationId"] = f"{method}{''.join(part.strip('{}').title() for part in path.split('/'))}"
     route["summary"] = path
-    if "{model}" in path:
-        route["parameters"] = [
-            {
-                "name": "model",
-                "in": "path",
-                "required": True,
-                "description": "A deployed model's name.",
-                "schema": {"type": "string", "pattern": "^[a-z][a-z0-9]*(-[a-z0-9]+)*$", "maxLength": 40},
-            }
-        ]
+    places = {name: place for name, place in _PLACES.items() if f"{{{name}}}" in path}
+    if places:
+        route["parameters"] = [{"name": name, "in": "path", "required": True} | place for name, place in places.items()]
     if operation.takes:
-        route["requestBody"] = {"required": True, "content": {"application/json": {"schema": _any(operation.takes)}}}
+        content = {"application/json": {"schema": _any(operation.takes)}}
+        route["requestBody"] = {"required": not operation.optional, "content": content}
     content = {operation.media_type: {"schema": _any(operation.answers) if operation.answers else {}}}
     route["responses"] = {str(operation.status): {"description": "The answer.", "content": content}}
     for status in operation.problems:

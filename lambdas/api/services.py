@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from starlette.requests import Request
 
@@ -26,6 +26,7 @@ from perennial.serving.feedback import Outcome, store_label
 from perennial.serving.ids import uuid7
 from perennial.serving.labels import Label
 from perennial.serving.refresh import ModelCache, Snapshot
+from perennial.settings import Settings
 from perennial.store import Store
 
 LOOK_SECONDS = 1.0
@@ -33,6 +34,7 @@ COLD_LOOK_SECONDS = 5.0  # a request makes two looks at most, one after the othe
 THREADS = 4
 MAX_UNKNOWN_LOOKS = 64
 MAX_LABELS = 64
+MAX_BATCH_LOOKS = 64
 
 T = TypeVar("T")
 
@@ -41,6 +43,7 @@ T = TypeVar("T")
 class Services:
     """Shared by all requests of one app. ``clock`` gives seconds since 1970, ``entropy`` n random bytes."""
 
+    settings: Settings
     cache: ModelCache
     catalog: Catalog
     store: Store
@@ -53,6 +56,7 @@ class Services:
     _models: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS))
     _unknown: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_UNKNOWN_LOOKS))
     _labels: Looks[Outcome] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_LABELS))
+    _batches: Looks[Any] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_BATCH_LOOKS))
 
     def new_id(self) -> str:
         return uuid7(self.clock(), self.entropy(10))
@@ -90,6 +94,16 @@ class Services:
         name = f"{label.model}/{label.prediction_id}/{label.truth}"
         storing, _ = self._labels.start(name, lambda: store_label(self.store, label))
         return await _bounded(storing, True, None, seconds)
+
+    async def of_batch(self, name: str, call: Callable[[], T], seconds: float) -> T:
+        """What ``call`` finds of a batch, or does, in S3, waiting up to ``seconds``. ``name`` names one such call.
+
+        Raises:
+            StoreUnavailable: S3 does not answer in time, or too many ask; and whatever ``call`` raises.
+        """
+        look, _ = self._batches.start(name, call)
+        found: T = await _bounded(look, True, None, seconds)
+        return found
 
     async def _look(self, model: str) -> Snapshot:
         """Look at a model. Made-up names have threads of their own, and hold up no model that there is."""

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 Text = Annotated[str, Field(max_length=500)]
 
 
-class _Shape(BaseModel):
+class Shape(BaseModel):
+    """What every one of them is: no member more, none less."""
+
     model_config = ConfigDict(extra="forbid", json_schema_extra={"additionalProperties": False})
 
 
-class ModelRef(_Shape):
+class ModelRef(Shape):
     """Which version answered: `digest` is its graph's, `dataset` the dataset version it was trained on."""
 
     name: str
@@ -25,7 +27,7 @@ class ModelRef(_Shape):
     dataset: str
 
 
-class Prediction(_Shape):
+class Prediction(Shape):
     """A class with the probability of each class, or, for a regression, a number alone."""
 
     prediction: str | float
@@ -42,7 +44,7 @@ class Answer(Prediction):
     model: ModelRef
 
 
-class Answers(_Shape):
+class Answers(Shape):
     """The answers to `{"instances": [...]}`, in order."""
 
     predictions: list[Prediction]
@@ -56,13 +58,13 @@ class Record(BaseModel):
     __pydantic_extra__: dict[str, float | str | None]
 
 
-class Instances(_Shape):
+class Instances(Shape):
     """Many records at once, answered all or none."""
 
     instances: list[Record] = Field(min_length=1, max_length=1000)
 
 
-class Feedback(_Shape):
+class Feedback(Shape):
     """What turned out true of a prediction: a class of the model, or for a regression a number."""
 
     prediction_id: Text
@@ -70,14 +72,14 @@ class Feedback(_Shape):
     ground_truth: Text | float | bool
 
 
-class Kept(_Shape):
+class Kept(Shape):
     """The ground truth is stored, by this request or by an earlier one that said the same."""
 
     status: Literal["stored", "already_stored"]
     prediction_id: str
 
 
-class ModelLine(_Shape):
+class ModelLine(Shape):
     """One deployed model."""
 
     name: str
@@ -86,13 +88,13 @@ class ModelLine(_Shape):
     promoted_at: str
 
 
-class Models(_Shape):
+class Models(Shape):
     """All deployed models."""
 
     models: list[ModelLine]
 
 
-class MetricValue(_Shape):
+class MetricValue(Shape):
     """A metric on the holdout with its 95 % bootstrap interval."""
 
     value: float
@@ -100,7 +102,7 @@ class MetricValue(_Shape):
     high: float | None
 
 
-class ParityValue(_Shape):
+class ParityValue(Shape):
     """How closely the served graph matched the model as trained."""
 
     max_difference: float
@@ -109,7 +111,7 @@ class ParityValue(_Shape):
     boundary_rows: int
 
 
-class ModelCard(_Shape):
+class ModelCard(Shape):
     """One model version as served, with its lineage."""
 
     name: str
@@ -129,18 +131,18 @@ class ModelCard(_Shape):
     run: str
 
 
-class Health(_Shape):
+class Health(Shape):
     status: Literal["ok"]
 
 
-class RefreshFailure(_Shape):
+class RefreshFailure(Shape):
     """Why a newer version could not be taken up, and since when."""
 
     reason: Literal["store_unavailable", "integrity", "not_found"]
     since: str
 
 
-class Readiness(_Shape):
+class Readiness(Shape):
     """One model: `stale` is served from its last good version."""
 
     name: str
@@ -151,21 +153,21 @@ class Readiness(_Shape):
     failure: RefreshFailure | None = None
 
 
-class Ready(_Shape):
+class Ready(Shape):
     """The worst status of all models, and each model's own."""
 
     status: Literal["ready", "stale", "unavailable"]
     models: list[Readiness]
 
 
-class FieldProblem(_Shape):
+class FieldProblem(Shape):
     """`field` is a name, or a place such as `instances.3.Age`; the value is never repeated."""
 
     field: Text
     reason: Text
 
 
-class Problem(_Shape):
+class Problem(Shape):
     """An error (RFC 9457)."""
 
     type: str

@@ -20,11 +20,13 @@ class Settings(BaseModel):
 
     ``aws_endpoint_url`` is None on AWS itself. ``refresh_seconds`` is the least time between two
     looks at an alias by a server. ``allowed_origin`` is the one origin whose pages may call a server that
-    has no HTTP API before it to say so. ``topic_arn`` is the SNS topic of notices, ``landing_queue`` the URL of the
+    has no HTTP API before it to say so. ``upload_bytes`` is the size of the largest file that may be uploaded to be
+    scored. ``topic_arn`` is the SNS topic of notices, ``landing_queue`` the URL of the
     SQS queue that tells of new files, ``airflow_url`` where Airflow's REST API is, ``mlflow_uri`` a tracking server.
     ``scoring_queue`` and ``scoring_dead_queue`` are the URLs of the queue that has files scored, and of the one for
     what could not be; ``spark_application`` and ``spark_role`` the EMR Serverless application (its id) and the role
-    (its ARN) that score what is too large for functions.
+    (its ARN) that score what is too large for functions. ``part_bytes`` is about how much of a file one function
+    scores in one go.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,6 +46,8 @@ class Settings(BaseModel):
     spark_application: str | None = None
     spark_role: str | None = None
     refresh_seconds: float = Field(default=15.0, ge=0)
+    part_bytes: int = Field(default=256 << 20, ge=1)
+    upload_bytes: int = Field(default=1_000_000_000, ge=1, le=5_000_000_000)
     allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
 
     @classmethod
@@ -122,6 +126,8 @@ VARIABLES = {
     "spark_application": "PERENNIAL_SPARK_APPLICATION",
     "spark_role": "PERENNIAL_SPARK_ROLE",
     "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
+    "part_bytes": "PERENNIAL_PART_BYTES",
+    "upload_bytes": "PERENNIAL_UPLOAD_BYTES",
     "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
 }
 
