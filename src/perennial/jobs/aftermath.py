@@ -11,6 +11,8 @@ from perennial.errors import PerennialError
 from perennial.jobs import notices, page, tracking
 from perennial.jobs.approval import ApprovalRequest
 from perennial.jobs.results import OutcomeResult
+from perennial.jobs.scoring_results import ScoringSummary
+from perennial.jobs.scoring_summary import summary_key
 from perennial.jobs.watch_files import is_known
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import MonitorReport
@@ -45,6 +47,13 @@ def after_entry(w: Workspace, entry: LogEntry) -> None:
     _follow(w, "the page was not published", lambda: page.publish(w))
     tracking.follow_champion(w)
     notices.tell(w, notices.of_entry(w.spec, entry))
+
+
+def after_scoring(w: Workspace, summary: ScoringSummary) -> None:
+    """A scheduled scoring has ended."""
+    notice = notices.of_scoring(summary, summary_key(w))
+    if notice is not None:
+        notices.tell(w, notice)
 
 
 def after_failure(w: Workspace, because: str) -> None:

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def _follow(command: list[str]) -> _Ended:
     """Run a command, passing each line on to the log; its process never outlives ours: it ends when its stdin does."""
     line = "no output"
     pipes: dict[str, int] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    with subprocess.Popen(command, text=True, env=_environment(), **pipes) as process:  # type: ignore[call-overload]  # noqa: S603
+    with subprocess.Popen(command, text=True, env=job_environment(os.environ), **pipes) as process:  # type: ignore[call-overload]  # noqa: S603
         try:
             assert process.stdout is not None
             for raw in process.stdout:
@@ -82,7 +83,7 @@ def _follow(command: list[str]) -> _Ended:
             raise
 
 
-def _environment() -> dict[str, str]:
-    """The caller's environment, less what would make the job's interpreter look into the caller's packages."""
+def job_environment(env: Mapping[str, str]) -> dict[str, str]:
+    """The caller's variables, less what would make the job's interpreter look into the caller's packages."""
     dropped = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__"}
-    return {name: value for name, value in os.environ.items() if name not in dropped}
+    return {name: value for name, value in env.items() if name not in dropped}

@@ -8,6 +8,7 @@ from datetime import UTC
 from urllib.parse import quote, urljoin
 
 from perennial.jobs.approval import NOBODY, ApprovalRequest
+from perennial.jobs.notices_scoring import of_scoring
 from perennial.jobs.notices_watch import of_report
 from perennial.jobs.notices_words import listed, minute, paragraphs
 from perennial.jobs.results import OutcomeResult
@@ -16,7 +17,7 @@ from perennial.notify import Notice, Told, notify
 from perennial.registry.log import LogEntry
 from perennial.spec import ModelSpec
 
-__all__ = ["of_approval", "of_entry", "of_failure", "of_outcome", "of_report", "of_test", "tell"]
+__all__ = ["of_approval", "of_entry", "of_failure", "of_outcome", "of_report", "of_scoring", "of_test", "tell"]
 
 
 def tell(w: Workspace, notice: Notice) -> Told:

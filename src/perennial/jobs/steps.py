@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from perennial.errors import SettingsError
-from perennial.jobs import aftermath, judge, lock, watch
+from perennial.jobs import aftermath, judge, lock, scoring, watch
 from perennial.jobs.airflow_rest import TaskPlace
 from perennial.jobs.approval import ApprovalRequest, answer_approval, request_approval
 from perennial.jobs.judge import gate, promote, rollback, smoke, unchanged
@@ -158,6 +158,7 @@ OTHERS: Mapping[str, Step] = {
     "release": release,
     "report-failure": report_failure,
     **WATCHING,
+    **scoring.STEPS,
 }
 """Steps that wait for nobody's turn: a run that a person rejects ends while another one trains."""
 STEPS: Mapping[str, Step] = {**LEARNING, **OTHERS}
