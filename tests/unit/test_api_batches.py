@@ -376,11 +376,11 @@ class TestTold:
     def test_why_it_failed(self, bucket: Bucket, clock: Clock, call: Any) -> None:
         made = order(call)
         Scoring(bucket, made, clock).result(
-            state="failed", reason="in.csv: has no rows.", version=None, counts=BatchCounts(), preview=Preview(),
-            scored=None, quarantined=None, warnings=(),
+            state="failed", reason=f"api/{job_of(made.id)}/file: has no rows.", version=None, counts=BatchCounts(),
+            preview=Preview(), scored=None, quarantined=None, warnings=(),
         )  # fmt: skip
         found = ask(call, made)
-        assert (found.state, found.reason, found.progress) == ("failed", "in.csv: has no rows.", 1.0)
+        assert (found.state, found.reason, found.progress) == ("failed", "file: has no rows.", 1.0)
         assert {found.results, found.quarantine, found.preview, found.model.version} == {None}
 
     def test_an_upload_that_never_came(self, bucket: Bucket, clock: Clock, call: Any) -> None:
@@ -403,6 +403,24 @@ class TestTold:
         bucket.reads.clear()
         ask(call, made)
         assert len(bucket.reads) == 2
+
+    def test_what_several_tell_by_turns_never_goes_back(self) -> None:
+        told: BatchProgress | None = None
+        fractions = []
+        for state, rows, done, parts in [
+            ("scoring", 50, 40, 0), ("scoring", 20, 10, 0), ("scoring", 60, 55, 1), ("scoring", 55, 70, 0),
+            ("joining", 80, 60, 2), ("scoring", 90, 90, 1),
+        ]:  # fmt: skip
+            one = BatchProgress.model_validate(
+                {"state": state, "model": "m", "version": VERSION, "counts": {"rows": rows, "scored": rows},
+                 "bytes_done": done, "bytes_total": 100, "parts_done": parts, "parts": 2, "updated": datetime.now(UTC)}
+            )  # fmt: skip
+            told = one.not_behind(told) if told else one
+            fractions.append((told.state, told.counts.rows, told.bytes_done, told.parts_done))
+        assert fractions == [
+            ("scoring", 50, 40, 0), ("scoring", 50, 40, 0), ("scoring", 60, 55, 1), ("scoring", 60, 70, 1),
+            ("joining", 80, 70, 2), ("joining", 90, 90, 2),
+        ]  # fmt: skip
 
     def test_what_cannot_be_read_is_no_answer(self, bucket: Bucket, call: Any) -> None:
         made = order(call)

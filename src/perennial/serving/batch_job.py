@@ -18,6 +18,8 @@ from perennial.errors import IntegrityError
 
 OutputFormat = Literal["csv", "parquet"]
 State = Literal["waiting", "scoring", "joining", "done", "failed"]
+STATES: tuple[State, ...] = ("waiting", "scoring", "joining", "done", "failed")
+"""In the order in which a file goes through them."""
 MAX_UPLOAD_BYTES = 5_000_000_000
 """The largest object that one PUT may bring."""
 SPARK_BYTES = 10_000_000_000
@@ -168,6 +170,16 @@ class BatchProgress(Stored):
     parts_done: int
     parts: int
     updated: datetime
+
+    def not_behind(self, told: BatchProgress) -> Self:
+        """This, and of what was ``told`` before whatever was further: several who each know a part tell by turns."""
+        further: dict[str, object] = {
+            "state": max(self.state, told.state, key=STATES.index),
+            "counts": told.counts if told.counts.rows > self.counts.rows else self.counts,
+            "bytes_done": max(self.bytes_done, told.bytes_done),
+            "parts_done": max(self.parts_done, told.parts_done),
+        }
+        return self.model_copy(update=further)
 
 
 class BatchOutput(Stored):

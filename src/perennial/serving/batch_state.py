@@ -83,12 +83,17 @@ def _ended(request: BatchRequest, result: BatchResult) -> BatchState:
         1.0,
         version=result.version,
         counts=result.counts,
-        warnings=result.warnings,
-        reason=result.reason,
+        warnings=tuple(_plain(warning, request, result) for warning in result.warnings),
+        reason=_plain(result.reason, request, result) if result.reason is not None else None,
         preview=result.preview if result.preview.columns else None,
         scored=result.scored,
         quarantined=result.quarantined,
     )
+
+
+def _plain(text: str, request: BatchRequest, result: BatchResult) -> str:
+    """A sentence with the file's name as its owner wrote it, where those who read the file knew it by its key."""
+    return text.replace(result.name, request.name)
 
 
 def _under_way(request: BatchRequest, progress: BatchProgress) -> BatchState:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from perennial import keys
-from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreUnavailable
+from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, StoreUnavailable
 from perennial.scoring.batch.bench import Bench
 from perennial.scoring.batch.records import done_parts, find_result, read_part
 from perennial.serving.batch_job import BatchCounts, BatchPart, BatchPlan, BatchProgress, State
@@ -28,6 +28,7 @@ class Reporter:
         self._key = keys.batch_progress(plan.model, work)
         self._told: float | None = None
         self._etag: str | None = None
+        self._known: BatchProgress | None = None
         self._others: dict[int, BatchCounts] = {}
 
     def scored(self, counts: BatchCounts, end: int) -> None:
@@ -84,11 +85,13 @@ class Reporter:
         return min(1.0, max(0.0, (end - self._part.start) / length)) if length else 1.0
 
     def _replace(self, progress: BatchProgress) -> None:
-        """Write unless someone else did in between, who knows as much."""
-        store, data = self._bench.store, progress.to_bytes()
-        with suppress(AlreadyExistsError, ConflictError, NotFoundError):
-            if self._etag is None:
-                found = store.find(self._key)
-                self._etag = found.etag if found else None
-            known, self._etag = self._etag, None
+        """Write unless someone else did in between, who knows as much; and never less than what was told before."""
+        store = self._bench.store
+        with suppress(AlreadyExistsError, ConflictError, IntegrityError, NotFoundError):
+            if self._etag is None and (found := store.find(self._key)) is not None:
+                self._etag, self._known = found.etag, BatchProgress.from_bytes(found.data, self._key)
+            if self._known is not None:
+                progress = progress.not_behind(self._known)
+            known, self._etag, data = self._etag, None, progress.to_bytes()
             self._etag = store.put_if_match(self._key, data, known) if known else store.put_new(self._key, data)
+            self._known = progress
