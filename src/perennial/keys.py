@@ -202,6 +202,16 @@ def batch_quarantine(m: str, name: str, version: str, work: str) -> str:
     return f"{m}/batch/quarantine/{name}/{version[:12]}-{work[:16]}.csv"
 
 
+def batch_folder(output: str) -> str:
+    """Prefix of the parts that stand in place of one file ``output``, where the input was huge."""
+    return f"{output}/"
+
+
+def batch_folder_part(output: str, number: int) -> str:
+    """One part of such a folder: a whole file of the same kind."""
+    return f"{batch_folder(output)}part-{number:06d}.{output.rpartition('.')[2]}"
+
+
 def batch_spark(m: str, run: str, name: str = "") -> str:
     """What a scoring by Spark reads and writes in one run."""
     return f"{m}/batch/spark/{segment(run)}/{name}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from perennial.errors import PerennialError
 from perennial.scoring.batch.bench import Bench
 from perennial.scoring.batch.intake import Order
-from perennial.scoring.batch.outputs import Outgoing
 from perennial.scoring.batch.planning import Unscorable
 from perennial.scoring.batch.records import commit_result
-from perennial.scoring.batch.rows import PREVIEW_ROWS, Pair
+from perennial.scoring.batch.rows import PREVIEW_ROWS
 from perennial.serving.batch_job import BatchCounts, BatchOutput, BatchPlan, BatchResult, BatchScored, Preview
 
 State = Literal["ignored", "known", "planned", "part", "done", "failed"]
@@ -28,8 +28,15 @@ class Outcome:
     why: str | None = None
 
 
-def done(bench: Bench, plan: BatchPlan, work: str, parts: list[BatchScored], pair: Pair) -> Outcome:
-    """All parts are scored, and ``pair`` holds their rows."""
+def done(
+    bench: Bench,
+    plan: BatchPlan,
+    work: str,
+    parts: Sequence[BatchScored],
+    scored: BatchOutput,
+    quarantined: BatchOutput,
+) -> Outcome:
+    """All parts are scored, and their rows are stored; ``quarantined`` is there only where rows were refused."""
     counts = sum((one.counts for one in parts), BatchCounts())
     rows = tuple(row for one in parts for row in one.preview.rows)
     result = BatchResult(
@@ -40,8 +47,8 @@ def done(bench: Bench, plan: BatchPlan, work: str, parts: list[BatchScored], pai
         name=plan.name,
         counts=counts,
         warnings=tuple(dict.fromkeys(text for one in parts for text in one.warnings)),
-        scored=_output(pair.scored),
-        quarantined=_output(pair.quarantined) if counts.quarantined else None,
+        scored=scored,
+        quarantined=quarantined if counts.quarantined else None,
         preview=Preview(columns=parts[0].preview.columns, rows=rows[:PREVIEW_ROWS]),
         started=plan.created,
         ended=bench.now(),
@@ -80,10 +87,6 @@ def stopped(bench: Bench, plan: BatchPlan, work: str, error: PerennialError) -> 
         ended=bench.now(),
     )
     return _committed(bench, work, result)
-
-
-def _output(made: Outgoing) -> BatchOutput:
-    return BatchOutput(key=made.key, size=made.size, media_type=made.media_type)
 
 
 def _committed(bench: Bench, work: str, result: BatchResult) -> Outcome:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from perennial.errors import AlreadyExistsError
-from perennial.serving.batch_job import OutputFormat
+from perennial.serving.batch_job import BatchOutput, OutputFormat
 from perennial.store import Served, Store
 
 BUFFER_BYTES = 16 << 20
@@ -49,6 +49,11 @@ class Outgoing(io.RawIOBase):
         self._upload: Upload | None = None
         self._sender: ThreadPoolExecutor | None = None
         self._sending: Future[None] | None = None
+
+    @property
+    def output(self) -> BatchOutput:
+        """What became of it, once it is committed."""
+        return BatchOutput(key=self.key, size=self.size, media_type=self.media_type)
 
     def writable(self) -> bool:
         return True

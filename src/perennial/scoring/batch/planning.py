@@ -27,8 +27,8 @@ class Unscorable(Exception):
         self.reason, self.version = reason, version
 
 
-def plan_order(bench: Bench, order: Order, shift: Shift) -> BatchPlan:
-    """How an order is to be carried out, by the champion of this moment.
+def plan_order(bench: Bench, order: Order, shift: Shift, predictor: Predictor | None = None) -> BatchPlan:
+    """How an order is to be carried out: by ``predictor`` whatever its size, or by the champion of this moment.
 
     Raises:
         Unscorable: the file cannot be read or lacks a column, it is too large, or the model has no champion.
@@ -39,13 +39,13 @@ def plan_order(bench: Bench, order: Order, shift: Shift) -> BatchPlan:
     if order.refused:
         raise Unscorable(order.refused)
     shift.has(SPARE_SECONDS + order.input.size / SCAN_BYTES)
-    predictor = _champion(bench, order.model)
-    version = predictor.manifest.version
-    _refuse_large(order, version)
+    if predictor is None:
+        predictor = _champion(bench, order.model)
+        _refuse_large(order, predictor.manifest.version)
     try:
         return _planned(bench, order, predictor)
     except (DataError, NotFoundError) as error:  # a source that is gone, too
-        raise Unscorable(str(error), version) from error
+        raise Unscorable(str(error), predictor.manifest.version) from error
 
 
 def _champion(bench: Bench, model: str) -> Predictor:

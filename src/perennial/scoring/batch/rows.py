@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from perennial import keys
 from perennial.scoring.batch.bench import Bench
+from perennial.scoring.batch.folder import in_folder
 from perennial.scoring.batch.outputs import MEDIA_TYPES, Outgoing
 from perennial.scoring.batch.progress import Reporter
 from perennial.scoring.files import score_file
@@ -36,18 +37,28 @@ class Pair:
         self.scored.commit()
 
 
+def results_of(plan: BatchPlan, work: str) -> tuple[str, str]:
+    """The keys of the two results: the rows that were scored, and those that were not."""
+    return (
+        keys.batch_out(plan.model, plan.name, plan.version, work, plan.output),
+        keys.batch_quarantine(plan.model, plan.name, plan.version, work),
+    )
+
+
 @contextmanager
 def outputs(bench: Bench, plan: BatchPlan, work: str) -> Iterator[Pair]:
     """The results of a file. What was not committed when the block is left leaves nothing behind."""
-    scored = keys.batch_out(plan.model, plan.name, plan.version, work, plan.output)
-    with _pair(bench, plan, scored, keys.batch_quarantine(plan.model, plan.name, plan.version, work)) as pair:
+    with _pair(bench, plan, *results_of(plan, work)) as pair:
         yield pair
 
 
 @contextmanager
 def pieces(bench: Bench, plan: BatchPlan, work: str, number: int) -> Iterator[Pair]:
-    """The rows of one part, until they are joined."""
-    scored, quarantined = (keys.batch_piece(plan.model, work, number, name) for name in (SCORED, QUARANTINED))
+    """The rows of one part, until they are joined, or in their place in the folder of a huge file."""
+    if in_folder(plan):
+        scored, quarantined = (keys.batch_folder_part(key, number) for key in results_of(plan, work))
+    else:
+        scored, quarantined = (keys.batch_piece(plan.model, work, number, name) for name in (SCORED, QUARANTINED))
     with _pair(bench, plan, scored, quarantined) as pair:
         yield pair
 
@@ -94,7 +105,8 @@ def score_rows(bench: Bench, plan: BatchPlan, pair: Pair, reporter: Reporter, pa
 
 
 def _writer(plan: BatchPlan, pair: Pair, scorer: Scorer, part: BatchPart | None) -> RowWriter:
-    """The first piece of a CSV file has the header that the whole of it is to have."""
+    """The first piece of a CSV file has the header that the whole of it is to have; of a folder, each file has it."""
     if plan.output == "csv":
-        return CsvWriter(pair.scored, scorer.schema, header=part is None or part.number == 0)
+        header = part is None or part.number == 0 or in_folder(plan)
+        return CsvWriter(pair.scored, scorer.schema, header=header)
     return writer_of(plan.output, pair.scored, scorer.schema)

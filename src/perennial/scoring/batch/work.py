@@ -13,6 +13,7 @@ from perennial.errors import DataError, IntegrityError, NotFoundError
 from perennial.scoring.batch.bench import Bench, Shift
 from perennial.scoring.batch.endings import Outcome, done, failed, stopped
 from perennial.scoring.batch.events import JOIN, Dropped, Ignored, Requested, Tasked, Told, part_task
+from perennial.scoring.batch.folder import folders, in_folder
 from perennial.scoring.batch.intake import Order, order_of
 from perennial.scoring.batch.join import join_pieces
 from perennial.scoring.batch.planning import SPARE_SECONDS, Unscorable, plan_order
@@ -25,7 +26,7 @@ from perennial.scoring.batch.records import (
     find_result,
     read_part,
 )
-from perennial.scoring.batch.rows import QUARANTINED, SCORED, outputs, pieces, score_rows
+from perennial.scoring.batch.rows import QUARANTINED, SCORED, outputs, pieces, results_of, score_rows
 from perennial.scoring.results import Dialect
 from perennial.serving.batch_job import (
     BatchPart,
@@ -67,7 +68,7 @@ def _begin(bench: Bench, order: Order, shift: Shift) -> Outcome:
         except Unscorable as refusal:
             return failed(bench, order, refusal)
     if len(plan.parts) == 1:
-        return _whole(bench, plan, work, shift)
+        return score_whole(bench, plan, work, shift)
     for part in plan.parts:
         _put_task(bench, plan, work, part_task(part.number))
     _join_when_all_are_done(bench, plan, work)
@@ -83,10 +84,11 @@ def _go_on(bench: Bench, model: str, work: str, number: int | None, shift: Shift
         raise IntegrityError(
             f"{keys.batch_tasks(model, work)} has a task that no plan knows.", remedy="Find out who put it there."
         )
-    return _join(bench, plan, work, shift) if number is None else _part(bench, plan, work, parts[number], shift)
+    return join_parts(bench, plan, work, shift) if number is None else _part(bench, plan, work, parts[number], shift)
 
 
-def _whole(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
+def score_whole(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
+    """Score a file of one part into its results. Raises as :func:`carry_out`."""
     shift.has(_seconds(plan, plan.input.size))
     reporter = Reporter(bench, plan, work)
     try:
@@ -98,7 +100,7 @@ def _whole(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
     except (DataError, NotFoundError) as error:
         return stopped(bench, plan, work, error)
     scored = BatchScored(counts=summary.counts, warnings=summary.warnings, preview=summary.preview)
-    return done(bench, plan, work, [scored], pair)
+    return done(bench, plan, work, [scored], pair.scored.output, pair.quarantined.output)
 
 
 def _part(bench: Bench, plan: BatchPlan, work: str, part: BatchPart, shift: Shift) -> Outcome:
@@ -106,7 +108,7 @@ def _part(bench: Bench, plan: BatchPlan, work: str, part: BatchPart, shift: Shif
     if found is None:
         shift.has(_seconds(plan, plan.input.size // len(plan.parts)))
         try:
-            found = _score_part(bench, plan, work, part)
+            found = score_part(bench, plan, work, part)
         except Overtaken:
             found = read_part(bench.store, plan.model, work, part.number)
         except (DataError, NotFoundError) as error:
@@ -115,9 +117,11 @@ def _part(bench: Bench, plan: BatchPlan, work: str, part: BatchPart, shift: Shif
     return Outcome("part", plan.model, work, found.counts if found else None)
 
 
-def _score_part(bench: Bench, plan: BatchPlan, work: str, part: BatchPart) -> BatchScored:
-    """Raises as :func:`score_rows`."""
-    reporter = Reporter(bench, plan, work, part)
+def score_part(
+    bench: Bench, plan: BatchPlan, work: str, part: BatchPart, reporter: Reporter | None = None
+) -> BatchScored:
+    """Score a part and commit its counts, which is all that is left to do for it. Raises as :func:`score_rows`."""
+    reporter = reporter or Reporter(bench, plan, work, part)
     reporter.tell("scoring")
     with pieces(bench, plan, work, part.number) as pair:
         summary = score_rows(bench, plan, pair, reporter, part)
@@ -132,11 +136,14 @@ def _join_when_all_are_done(bench: Bench, plan: BatchPlan, work: str) -> None:
         _put_task(bench, plan, work, JOIN)
 
 
-def _join(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
+def join_parts(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
+    """Make the results of a file whose parts are all done. Raises as :func:`carry_out`."""
     scored = [read_part(bench.store, plan.model, work, part.number) for part in plan.parts]
     parts = [one for one in scored if one is not None]
     if len(parts) < len(plan.parts):
         raise IntegrityError(f"{work} of {plan.model} is to be joined before all its parts are done.")
+    if in_folder(plan):
+        return done(bench, plan, work, parts, *folders(bench, plan, *results_of(plan, work)))
     shift.has(SPARE_SECONDS + 2 * plan.input.size / JOIN_BYTES)
     try:
         Reporter(bench, plan, work).tell("joining")
@@ -147,7 +154,7 @@ def _join(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
         return Outcome("known", plan.model, work)
     except (DataError, NotFoundError) as error:
         return stopped(bench, plan, work, error)
-    return done(bench, plan, work, parts, pair)
+    return done(bench, plan, work, parts, pair.scored.output, pair.quarantined.output)
 
 
 def _renew_pieces(bench: Bench, plan: BatchPlan, work: str, parts: list[BatchScored]) -> None:
