@@ -10,38 +10,21 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from perennial.datasets.csv_table import Malformed, csv_table
 from perennial.datasets.unpack import csv_text, is_parquet, unpacked
 from perennial.errors import DataError
 
+__all__ = ["SEPARATORS", "Header", "Malformed", "RawFile", "read_file", "read_header"]
+
 BLOCK_BYTES = 1 << 24
 SEPARATORS = {";": "semicolons (;)", "\t": "tabs", "|": "bars (|)"}
-
-
-@dataclass(frozen=True)
-class Malformed:
-    """A row that has no cells to judge, most often as its number of fields is not the header's.
-
-    ``row`` is 1-based, the header not counted; ``text`` what stands there. ``reason`` is given where it is another,
-    with the column where one cell is to blame.
-    """
-
-    row: int
-    fields: int
-    text: str
-    reason: str | None = None
-    column: str | None = None
-
-    def why(self, names: int) -> str:
-        """The reason in words, for a header of so many ``names``."""
-        return self.reason or f"has {self.fields} fields, the header {names}"
 
 
 @dataclass(frozen=True)
@@ -113,43 +96,22 @@ def _csv_header(name: str, data: bytes) -> tuple[Header, bool]:
 
 
 def _read_csv(name: str, data: bytes, header: Header) -> RawFile:
-    malformed: list[Malformed] = []
-
-    def keep_aside(row: pa_csv.InvalidRow) -> str:
-        malformed.append(Malformed(row.number - 1, row.actual_columns, row.text))
-        return "skip"
-
-    try:
-        table = pa_csv.read_csv(
-            pa.BufferReader(data),
-            read_options=pa_csv.ReadOptions(
-                use_threads=False,  # rows are numbered only then
-                block_size=BLOCK_BYTES,
-                autogenerate_column_names=True,  # so that the header is read as a row: names may be anything
-            ),
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True, invalid_row_handler=keep_aside),
-            convert_options=pa_csv.ConvertOptions(
-                column_types={f"f{i}": pa.string() for i in range(len(header.names))}, strings_can_be_null=False
-            ),
-        )
+    try:  # the header is read as a row, since names may be anything
+        parsed = csv_table(data, [pa.string()] * len(header.names), block_bytes=BLOCK_BYTES, width_of_first=True)
     except pa.ArrowInvalid as error:
         reason = str(error).split("\n", 1)[0]
         raise DataError(
             f"cannot be read as CSV ({reason}).", file=name, remedy="Check it for a quote that never closes."
         ) from error
-    table = table.slice(1)
-    rows = np.setdiff1d(
-        np.arange(1, table.num_rows + len(malformed) + 1, dtype=np.int64),
-        np.array([row.row for row in malformed], dtype=np.int64),
-        assume_unique=True,
-    )
+    table = parsed.table.slice(1)
+    malformed = tuple(replace(row, row=row.row - 1) for row in parsed.malformed)
     columns = {column: _whole(table.column(i)) for i, column in enumerate(header.names) if column}
     if data.count(b'"') % 2:
         _refuse_open_quote(name, table, malformed)
-    return RawFile(name, header, columns, rows, tuple(malformed))
+    return RawFile(name, header, columns, parsed.numbers[1:] - 1, malformed)
 
 
-def _refuse_open_quote(name: str, table: pa.Table, malformed: list[Malformed]) -> None:
+def _refuse_open_quote(name: str, table: pa.Table, malformed: tuple[Malformed, ...]) -> None:
     """A quote that never closes swallows the rest of the file into the last row, which nothing else would notice."""
     total = table.num_rows + len(malformed)
     if malformed and malformed[-1].row == total:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import zlib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from perennial.errors import DataError
 
 MAX_BYTES = 2_000_000_000
+PIECE_BYTES = 4 << 20
+_GZIP = 31  # zlib's name for a window of 2^15 bytes and a gzip header
 
 
 def read_local(path: Path) -> bytes:
@@ -25,19 +26,52 @@ def read_local(path: Path) -> bytes:
 
 def unpacked(name: str, data: bytes) -> bytes:
     """The file behind any gzip. An empty file or a zip archive ends here."""
-    if data[:2] == b"\x1f\x8b":
-        try:
-            with gzip.open(io.BytesIO(data)) as stream:
-                data = stream.read(MAX_BYTES + 1)
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError("is damaged gzip.", file=name, remedy="Compress or transfer it again.") from error
-        if len(data) > MAX_BYTES:
-            raise DataError(f"unpacks to over {MAX_BYTES:,} bytes.", file=name, remedy="Split it into several.")
+    if is_gzip(data):
+        pieces: list[bytes] = []
+        for piece in inflated(name, [data]):
+            pieces.append(piece)
+            if sum(map(len, pieces)) > MAX_BYTES:
+                raise DataError(f"unpacks to over {MAX_BYTES:,} bytes.", file=name, remedy="Split it into several.")
+        data = b"".join(pieces)
     if not data.strip():
         raise DataError("is empty.", file=name, remedy="Give a CSV with a header and rows, or a Parquet file.")
     if data[:4] == b"PK\x03\x04":
         raise DataError("is a zip archive or an Excel workbook.", file=name, remedy="Save it as CSV in UTF-8.")
     return data
+
+
+def is_gzip(data: bytes) -> bool:
+    return data[:2] == b"\x1f\x8b"
+
+
+def inflated(name: str, packed: Iterable[bytes]) -> Iterator[bytes]:
+    """What gzip holds, a piece of at most PIECE_BYTES at a time; several gzips one behind the other are one.
+
+    Raises:
+        DataError: it is damaged or ends too early, or something else follows.
+    """
+    member = zlib.decompressobj(_GZIP)
+    begun = False
+    for data in packed:
+        while data:
+            if not begun and not (data := data.lstrip(b"\x00")):  # which pads what was written to a tape
+                break
+            begun = True
+            try:
+                piece = member.decompress(data, PIECE_BYTES)
+            except zlib.error as error:
+                raise _damaged(name) from error
+            if piece:
+                yield piece
+            data = member.unconsumed_tail
+            if member.eof:
+                data, member, begun = member.unused_data, zlib.decompressobj(_GZIP), False
+    if begun:
+        raise _damaged(name)
+
+
+def _damaged(name: str) -> DataError:
+    return DataError("is damaged gzip.", file=name, remedy="Compress or transfer it again.")
 
 
 def is_parquet(data: bytes) -> bool:

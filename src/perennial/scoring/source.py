@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,14 @@ class Source(Protocol):
     def read(self, start: int, end: int) -> bytes:
         """Bytes ``start`` to ``end`` (excluded), fewer only where the file ends."""
         ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some bytes of what a source holds, unpacked where that is needed; ``end`` is how far the source was read."""
+
+    data: bytes
+    end: int
 
 
 class LocalSource:
