@@ -36,9 +36,8 @@ def malformed(raw: RawFile) -> list[Refused]:
     return [_malformed(one, len(raw.header.names)) for one in raw.malformed]
 
 
-def _malformed(one: Malformed, fields: int) -> Refused:
-    record = json.dumps(_cut(one.text, MAX_RECORD), ensure_ascii=False)
-    return Refused(one.row, one.column, one.why(fields), record)
+def _malformed(one: Malformed, names: int) -> Refused:
+    return Refused(one.row, one.column, one.why(names), json.dumps(_cut(one.text, MAX_RECORD), ensure_ascii=False))
 
 
 def _records(raw: RawFile, places: NDArray[np.intp]) -> Iterable[str]:

@@ -7,9 +7,11 @@ fetches bytes and writes rows meanwhile.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,6 +20,7 @@ from perennial.scoring.layout import ROW
 from perennial.scoring.results import ScoredBlock, Unit
 from perennial.scoring.scorer import Scorer
 
+Done = TypeVar("Done")
 AHEAD = 2
 """Units beyond one a thread that may wait to be scored or to be taken."""
 
@@ -30,19 +33,23 @@ def score_units(scorer: Scorer, units: Iterable[Unit], *, first: int = 0, thread
     Raises:
         DataError: the file cannot be read on.
     """
+    with closing(in_order(scorer.score, units, threads=threads)) as blocks:
+        for block in blocks:
+            yield _numbered(block, first)
+            first += block.rows
+
+
+def in_order(work: Callable[[Unit], Done], units: Iterable[Unit], *, threads: int) -> Generator[Done, None, None]:
+    """What ``work`` makes of each unit, in the order of the units, by so many threads."""
     with ThreadPoolExecutor(threads, thread_name_prefix="score") as pool:
-        waiting: deque[Future[ScoredBlock]] = deque()
+        waiting: deque[Future[Done]] = deque()
         try:
             for unit in units:
-                waiting.append(pool.submit(scorer.score, unit))
+                waiting.append(pool.submit(work, unit))
                 if len(waiting) >= threads + AHEAD:
-                    block = _numbered(waiting.popleft().result(), first)
-                    first += block.rows
-                    yield block
+                    yield waiting.popleft().result()
             while waiting:
-                block = _numbered(waiting.popleft().result(), first)
-                first += block.rows
-                yield block
+                yield waiting.popleft().result()
         finally:
             for one in waiting:
                 one.cancel()
