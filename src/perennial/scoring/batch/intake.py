@@ -66,8 +66,13 @@ def _requested(bench: Bench, told: Requested) -> Order | Ignored:
         return Ignored(key, "it was withdrawn")
     if request.input is None:
         return Ignored(key, "its upload tells of itself")
-    refused = _unusable(request.input.key) or _unusable(keys.batch_in(told.model, request.name))
-    return Order(told.model, request.input.work, request.name, request.input, request.options, refused)
+    return order_for(told.model, request.name, request.input, request.options)
+
+
+def order_for(model: str, name: str, found: BatchInput, options: BatchOptions) -> Order:
+    """The order that says all of itself: a file wherever it lies, and what it is to be called."""
+    refused = _unusable(found.key) or _unusable(keys.batch_in(model, name))
+    return Order(model, found.work, name, found, options, refused)
 
 
 def _request(bench: Bench, model: str, job: str) -> BatchRequest | None:
