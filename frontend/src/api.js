@@ -18,6 +18,26 @@
  * @property {string} prediction_id
  * @property {string | null} [feedback_token]  What lets this reader say what turned out true; null where nobody may.
  * @property {{ name: string, version: string, digest: string, dataset: string }} model
+ *
+ * @typedef {{ url: string, fields: Record<string, string>, max_bytes: number, expires_at: string }} UploadForm
+ *
+ * @typedef {object} Batch     What is answered to who has a file to be scored.
+ * @property {string} id       A secret: who holds it can read what comes of the file.
+ * @property {UploadForm} upload
+ *
+ * @typedef {{ url: string, name: string, size: number, media_type: string, expires_at: string }} Link
+ *
+ * @typedef {object} BatchState
+ * @property {"waiting" | "scoring" | "joining" | "done" | "failed"} state
+ * @property {"upload" | "start" | null} awaiting  What a file that waits is waiting for.
+ * @property {number} progress                     From 0 to 1.
+ * @property {{ read: number, scored: number, quarantined: number }} rows
+ * @property {{ name: string, version: string | null }} model
+ * @property {string[]} warnings
+ * @property {string | null} reason                Why it failed.
+ * @property {{ columns: string[], rows: string[][] } | null} preview
+ * @property {Link | null} results
+ * @property {Link | null} quarantine
  */
 
 const TIMEOUT = 20_000;
@@ -66,23 +86,20 @@ export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeo
     schema: (model, signal) => call(`${path(model)}/schema`, { signal }),
     /** @param {string} model @param {object} record @param {AbortSignal} [signal] @returns {Promise<Prediction>} */
     predict: (model, record, signal) =>
-      call(
-        `${path(model)}/predict`,
-        { signal, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(record) },
-        "prediction",
-        "model",
-      ),
+      call(`${path(model)}/predict`, posting(record, signal), "prediction", "model"),
     /**
      * @param {string} model @param {{ prediction_id: string, feedback_token: string, ground_truth: string | number }} label
      * @param {AbortSignal} [signal]
      */
-    feedback: (model, label, signal) =>
-      call(`${path(model)}/feedback`, {
-        signal,
-        method: "POST",
-        headers: { "Content-Type": "application/json" },
-        body: JSON.stringify(label),
-      }),
+    feedback: (model, label, signal) => call(`${path(model)}/feedback`, posting(label, signal)),
+    /**
+     * @param {string} model @param {{ name: string, size: number, output: string | null, keep: boolean }} wanted
+     * @param {AbortSignal} [signal] @returns {Promise<Batch>}
+     */
+    batch: (model, wanted, signal) => call(`${path(model)}/batches`, posting(wanted, signal), "id", "upload"),
+    /** @param {string} model @param {string} id @param {AbortSignal} [signal] @returns {Promise<BatchState>} */
+    batchState: (model, id, signal) =>
+      call(`${path(model)}/batches/${encodeURIComponent(id)}`, { signal, cache: "no-store" }, "state", "rows"),
   };
 }
 
@@ -101,6 +118,11 @@ export async function locate(page, { fetch = globalThis.fetch.bind(globalThis), 
     throw new ApiError("broken", { detail: "config.json does not say where the API is." });
   }
   return new URL(config.api, page).href;
+}
+
+/** @param {object} body @param {AbortSignal} [signal] @returns {RequestInit} */
+function posting(body, signal) {
+  return { signal, method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
 }
 
 /** One call; what it answers must be an object that holds `keys`. */

@@ -17,10 +17,14 @@ export function App() {
     const api = connect(await locate(document.baseURI, { signal }));
     return { api, models: (await api.models(signal)).models };
   });
+  const asked = useHash();
   return html`
     <header class="page masthead">
       <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
-      ${start.value && html`<nav aria-label="Reference"><a href=${start.value.api.docs}>API reference</a></nav>`}
+      <nav aria-label="Pages">
+        <a href=${asked ? `./batch.html?model=${encodeURIComponent(asked)}` : "./batch.html"}>Score a file</a>
+        ${start.value && html`<a href=${start.value.api.docs}>API reference</a>`}
+      </nav>
     </header>
     <main class="page">
       ${start.status === "loading" && html`<${Loading} />`}

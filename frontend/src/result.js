@@ -119,6 +119,7 @@ export function ModelFacts({ model }) {
       </dl>
       <p class="onward">
         <a href=${`./model.html#${encodeURIComponent(model.name)}`}>Versions, drift and performance</a>
+        <a href=${`./batch.html?model=${encodeURIComponent(model.name)}`}>Score a whole file</a>
       </p>
       ${
         others.length > 0 &&

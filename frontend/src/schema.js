@@ -170,8 +170,12 @@ function help(field, description) {
     .join(" ");
 }
 
-/** The range of a number in words, such as "Whole number, 10 to 100"; empty where there is none. */
-function range({ kind, min, max, step }) {
+/**
+ * The range of a number in words, such as "Whole number, 10 to 100"; empty where there is none.
+ *
+ * @param {{ kind: string, min?: number, max?: number, step?: number }} field
+ */
+export function range({ kind, min, max, step }) {
   if (kind !== "number") return "";
   const words = [];
   if (step === 1) words.push("whole number");

@@ -61,6 +61,16 @@ export function purpose({ task, classes }, target) {
   return `Predicts ${what}: ${new Intl.ListFormat("en-GB", { type: "disjunction" }).format(classes)}.`;
 }
 
+/** Words with a full stop behind them, unless there are none. @param {string} words */
+export function sentence(words) {
+  return words && !/[.!?]$/.test(words) ? `${words}.` : words;
+}
+
+/** How many, with the noun. @param {number} count @param {string} one @param {string} [many] */
+export function count(count, one, many = `${one}s`) {
+  return `${figure(count)} ${count === 1 ? one : many}`;
+}
+
 /** A moment as the reader's own clock shows it. @param {string} iso */
 export function moment(iso) {
   const date = new Date(iso);

@@ -16,8 +16,9 @@ import {
 } from "../src/model/columns.js";
 import { address, fileOf } from "../src/model/data.js";
 import { findings, overtaken } from "../src/model/standing.js";
-import { better, chance, count, interval, number, parts, sentence, share } from "../src/model/text.js";
+import { better, chance, interval, number, parts, share } from "../src/model/text.js";
 import { reportOf } from "../src/report/path.js";
+import { count, sentence } from "../src/words.js";
 
 const feature = (name, ...value) => ({ feature: name, value, threshold: 0.1 });
 

@@ -5,12 +5,13 @@ import { html } from "htm/preact";
 import { useEffect, useState } from "preact/hooks";
 
 import { useHash, useLoad } from "../hooks.js";
+import { Chooser, When } from "../parts.js";
 import { figure, titleOf } from "../words.js";
 import { address, loadIndex, loadPage } from "./data.js";
 import { Drift } from "./drift.js";
 import { Duel } from "./duel.js";
 import { Now } from "./now.js";
-import { Chooser, Prose, When } from "./parts.js";
+import { Prose } from "./parts.js";
 import { DataQuality, Reports, Traffic } from "./passes.js";
 import { Performance } from "./performance.js";
 import { zone } from "./text.js";
@@ -32,6 +33,7 @@ export function App() {
       <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
       <nav aria-label="Pages">
         <a href=${strange ? "./index.html" : `./index.html#${encodeURIComponent(name)}`}>${strange ? "Ask a model" : "Ask this model"}</a>
+        <a href=${strange || !name ? "./batch.html" : `./batch.html?model=${encodeURIComponent(name)}`}>Score a file</a>
       </nav>
     </header>
     <main class="page wide">

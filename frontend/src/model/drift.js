@@ -4,12 +4,13 @@
 import { html } from "htm/preact";
 import { useMemo, useState } from "preact/hooks";
 
-import { moment } from "../words.js";
+import { Badge, Chooser, Table, When } from "../parts.js";
+import { moment, sentence } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { byChance, driftLines, farthest, newestFirst, promotions, shownFeatures, times } from "./columns.js";
-import { Badge, Chooser, Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
+import { Figure, NO_PASS, Prose, Section } from "./parts.js";
 import { measured, overtaken, UNSEEN } from "./standing.js";
-import { chance, number, sentence, share, short, statisticName } from "./text.js";
+import { chance, number, share, short, statisticName } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
 

@@ -3,11 +3,12 @@
  */
 import { html } from "htm/preact";
 
-import { figure, metricName, moment } from "../words.js";
+import { Badge, Chooser, Table } from "../parts.js";
+import { count, figure, metricName, moment, sentence } from "../words.js";
 import { union } from "./columns.js";
 import { Evaluations } from "./evaluation.js";
-import { Badge, Chooser, Prose, Section, Table } from "./parts.js";
-import { chance, choice, count, interval, number, sentence, short, statusWord } from "./text.js";
+import { Prose, Section } from "./parts.js";
+import { chance, choice, interval, number, short, statusWord } from "./text.js";
 
 /**
  * @typedef {import("./types.js").PageData} PageData

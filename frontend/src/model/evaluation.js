@@ -5,11 +5,12 @@ import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 
 import { useLoad } from "../hooks.js";
+import { Chooser, Table } from "../parts.js";
 import { metricName } from "../words.js";
 import { union } from "./columns.js";
 import { fileOf, loadEvaluation } from "./data.js";
 import { columnNames } from "./duel.js";
-import { Chooser, Figure, Table } from "./parts.js";
+import { Figure } from "./parts.js";
 import { number, short } from "./text.js";
 
 /**

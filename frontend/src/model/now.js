@@ -3,9 +3,11 @@
  */
 import { html } from "htm/preact";
 
-import { Badge, Prose, When } from "./parts.js";
+import { Badge, When } from "../parts.js";
+import { sentence } from "../words.js";
+import { Prose } from "./parts.js";
 import { findings } from "./standing.js";
-import { sentence, short } from "./text.js";
+import { short } from "./text.js";
 
 /** @param {{ page: import("./types.js").PageData }} props */
 export function Now({ page }) {

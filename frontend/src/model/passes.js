@@ -4,10 +4,12 @@
 import { html } from "htm/preact";
 import { useMemo } from "preact/hooks";
 
+import { Table, When } from "../parts.js";
+import { count } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { newestFirst, times } from "./columns.js";
-import { Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
-import { count, number, share } from "./text.js";
+import { Figure, NO_PASS, Prose, Section } from "./parts.js";
+import { number, share } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
 

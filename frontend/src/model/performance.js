@@ -4,12 +4,13 @@
 import { html } from "htm/preact";
 import { useMemo, useState } from "preact/hooks";
 
-import { metricName, moment } from "../words.js";
+import { Chooser, Table, When } from "../parts.js";
+import { metricName, moment, sentence } from "../words.js";
 import { FROM_ZERO, TimeChart } from "./chart.js";
 import { firstMetric, newestFirst, promotions, times } from "./columns.js";
-import { Chooser, Figure, NO_PASS, Prose, Section, Table, When } from "./parts.js";
+import { Figure, NO_PASS, Prose, Section } from "./parts.js";
 import { measured, overtaken, UNSEEN } from "./standing.js";
-import { better, number, sentence, short } from "./text.js";
+import { better, number, short } from "./text.js";
 
 /** @typedef {import("./types.js").PageData} PageData */
 

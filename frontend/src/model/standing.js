@@ -11,7 +11,7 @@
  * @property {string} why
  * @property {string | null} version  Which version it was found of; null where it is of no version.
  */
-import { count, sentence } from "./text.js";
+import { count, sentence } from "../words.js";
 
 const STATES = /** @type {Record<string, [Finding["look"], string]>} */ ({
   ok: ["ok", "fine"],

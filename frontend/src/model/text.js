@@ -88,16 +88,6 @@ export function better(metric, lower) {
   return `${metricName(metric)}; ${lower ? "lower" : "higher"} is better`;
 }
 
-/** Words with a full stop behind them, unless there are none. @param {string} words */
-export function sentence(words) {
-  return words && !/[.!?]$/.test(words) ? `${words}.` : words;
-}
-
-/** How many, with the noun. @param {number} count @param {string} one @param {string} [many] */
-export function count(count, one, many = `${one}s`) {
-  return `${figure(count)} ${count === 1 ? one : many}`;
-}
-
 /** The reader's own time zone, such as `Europe/Berlin`. */
 export function zone() {
   return Intl.DateTimeFormat().resolvedOptions().timeZone ?? "your own zone";

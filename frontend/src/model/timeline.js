@@ -3,8 +3,9 @@
  */
 import { html } from "htm/preact";
 
+import { Table, When } from "../parts.js";
 import { figure } from "../words.js";
-import { More, Prose, Section, Table, When } from "./parts.js";
+import { More, Prose, Section } from "./parts.js";
 import { eventWord, interval, short, statusWord } from "./text.js";
 
 const SHOWN = 8;

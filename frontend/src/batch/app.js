@@ -1,0 +1,205 @@
+/**
+ * The page for whole files: finds the API, chooses a model, and keeps the files that were put in.
+ */
+import { html } from "htm/preact";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+
+import { connect, locate } from "../api.js";
+import { useLoad } from "../hooks.js";
+import { Chooser, Table } from "../parts.js";
+import { Failure } from "../result.js";
+import { fieldsOf } from "../schema.js";
+import { titleOf } from "../words.js";
+import { Choose } from "./choose.js";
+import { JobCard } from "./job.js";
+import { createJobs } from "./jobs.js";
+import { memory } from "./keep.js";
+import { rest, seen } from "./pause.js";
+import { heading, holds, spoken } from "./words.js";
+
+/** @typedef {import("./jobs.js").Job} Job */
+
+const WAYS = { request: () => new XMLHttpRequest(), rest, seen };
+
+/** The whole page. */
+export function App() {
+  const start = useLoad(async (signal) => {
+    const address = await locate(document.baseURI, { signal });
+    const api = connect(address);
+    return { address, api, models: (await api.models(signal)).models };
+  });
+  const [asked, setAsked] = useModel();
+  const models = start.value?.models ?? [];
+  const name = (models.find((/** @type {any} */ each) => each.name === asked) ?? models[0])?.name ?? asked;
+  const link = name ? `#${encodeURIComponent(name)}` : "";
+  useEffect(() => {
+    document.title = name ? `${heading(name)} · Perennial` : "Score a file · Perennial";
+  }, [name]);
+  return html`
+    <header class="page masthead">
+      <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
+      <nav aria-label="Pages">
+        <a href=${`./index.html${link}`}>Ask for one record</a>
+        <a href=${`./model.html${link}`}>How it is doing</a>
+      </nav>
+    </header>
+    <main class="page">
+      ${start.status === "loading" && html`<p class="loading" role="status"><span aria-busy="true">Loading…</span></p>`}
+      ${
+        start.status === "failed" &&
+        html`<h1>Score a file</h1>
+          <${Failure} error=${start.error} onRetry=${start.retry} />`
+      }
+      ${
+        start.value &&
+        models.length === 0 &&
+        html`<h1>No model is serving yet</h1>
+          <p>Files can be scored once a version of a model has passed its gate and was promoted.</p>
+          <button type="button" class="quiet" onClick=${start.retry}>Look again</button>`
+      }
+      ${start.value && models.length > 0 && html`<${Desk} ...${start.value} name=${name} asked=${asked} onModel=${setAsked} />`}
+    </main>
+    <footer class="page"><p>Perennial keeps models in production fresh.</p></footer>
+  `;
+}
+
+/** @param {{ api: import("../api.js").Api, address: string, models: any[], name: string, asked: string, onModel: (name: string) => void }} props */
+function Desk({ api, address, models, name, asked, onModel }) {
+  const [jobs, desk] = useJobs(api, address);
+  const focus = useFocus();
+  return html`
+    ${
+      models.length > 1 &&
+      html`<${Chooser}
+        id="model"
+        label="Model"
+        value=${name}
+        options=${models.map((each) => ({ value: each.name, text: titleOf(each.name) }))}
+        onChange=${onModel}
+      />`
+    }
+    ${
+      asked &&
+      asked !== name &&
+      html`<p class="changed" role="status">No model called “${asked}” is serving. This is ${titleOf(name)}.</p>`
+    }
+    <hgroup>
+      <h1>${heading(name)}</h1>
+      <p>Put a file in, and get it back with what the model says of each of its rows.</p>
+    </hgroup>
+    <div class="bench">
+      <section class="card" aria-labelledby="form-title">
+        <h2 id="form-title">File</h2>
+        <${Choose} onScore=${(/** @type {File[]} */ files, /** @type {any} */ options) => focus(`${desk.add(name, files, options)}-title`)} />
+      </section>
+      <div class="side"><${Columns} key=${name} api=${api} name=${name} /></div>
+    </div>
+    ${
+      jobs.length > 0 &&
+      html`<section class="jobs" aria-labelledby="jobs-title">
+        <h2 id="jobs-title">Your files</h2>
+        <p class="help">This tab alone finds them again. Closing it forgets them, and stops none that has been sent.</p>
+        ${jobs.map(
+          (job, index) =>
+            html`<${JobCard}
+              key=${job.key}
+              job=${job}
+              desk=${desk}
+              now=${Date.now}
+              onRemove=${() => {
+                const next = jobs[index + 1] ?? jobs[index - 1];
+                desk.remove(job.key);
+                focus(next ? `${next.key}-title` : "files");
+              }}
+            />`,
+        )}
+      </section>`
+    }
+    <${News} jobs=${jobs} />
+  `;
+}
+
+/** What the model reads of a row. */
+function Columns({ api, name }) {
+  const loaded = useLoad(async (signal) => fieldsOf(await api.schema(name, signal)));
+  return html`
+    <section class="card" aria-labelledby="columns-title">
+      <h2 id="columns-title">What the file needs</h2>
+      ${loaded.status === "loading" && html`<p class="muted">Loading…</p>`}
+      ${loaded.status === "failed" && html`<p class="muted">The columns of this model cannot be listed.</p>`}
+      ${
+        loaded.value &&
+        html`<${Table}
+            caption="One column for each of these, in any order"
+            head=${["Column", "Holds"]}
+            rows=${loaded.value.map((field) => [
+              html`<code>${field.name}</code>`,
+              `${holds(field)}${field.required ? "" : ". May be empty"}`,
+            ])}
+          />
+          <p class="help">
+            Other columns may be there. A row that does not fit is left out with its reason; all others are scored.
+          </p>`
+      }
+    </section>
+  `;
+}
+
+/** Says aloud what became of a file, one piece of news at a time. @param {{ jobs: Job[] }} props */
+function News({ jobs }) {
+  const before = useRef(/** @type {Map<string, string> | null} */ (null));
+  const [news, setNews] = useState("");
+  useEffect(() => {
+    const now = new Map(jobs.map((job) => [job.key, spoken(job)]));
+    const changed = [...now].filter(([key, words]) => words && before.current?.get(key) !== words);
+    if (before.current && changed.length > 0) setNews(changed.map(([, words]) => words).join(" "));
+    before.current = now;
+  }, [jobs]);
+  return html`<p class="visually-hidden" role="status">${news}</p>`;
+}
+
+/** @returns {[Job[], import("./jobs.js").Jobs]} */
+function useJobs(/** @type {import("../api.js").Api} */ api, /** @type {string} */ address) {
+  const [jobs, setJobs] = useState(/** @type {Job[]} */ ([]));
+  const desk = useMemo(() => {
+    const kept = memory(() => sessionStorage, address);
+    return createJobs({ api, kept, ways: WAYS, now: Date.now, onChange: setJobs });
+  }, [api]);
+  useEffect(() => {
+    desk.start();
+    return desk.stop;
+  }, [desk]);
+  const isSending = jobs.some(({ stage }) => stage.at === "sending" || stage.at === "queued");
+  useEffect(() => {
+    if (!isSending) return;
+    const warn = (/** @type {Event} */ event) => event.preventDefault();
+    addEventListener("beforeunload", warn);
+    return () => removeEventListener("beforeunload", warn);
+  }, [isSending]);
+  return [jobs, desk];
+}
+
+/** Moves the focus to an element, by its id, once it has been drawn. */
+function useFocus() {
+  const [target, setTarget] = useState({ id: "" });
+  useLayoutEffect(() => {
+    if (target.id) document.getElementById(target.id)?.focus();
+  }, [target]);
+  return (/** @type {string} */ id) => setTarget({ id });
+}
+
+/** Which model the address asks for (`?model=`), and how to ask for another. */
+function useModel() {
+  const read = () => new URLSearchParams(location.search).get("model") ?? "";
+  const [model, setModel] = useState(read);
+  useEffect(() => {
+    const follow = () => setModel(read());
+    addEventListener("popstate", follow);
+    return () => removeEventListener("popstate", follow);
+  }, []);
+  const ask = (/** @type {string} */ name) => {
+    history.pushState(null, "", `?model=${encodeURIComponent(name)}`);
+    setModel(name);
+  };
+  return /** @type {const} */ ([model, ask]);
+}
