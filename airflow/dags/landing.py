@@ -13,13 +13,12 @@ from typing import Any
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, Asset, AssetWatcher, TriggerRule, dag, get_current_context, task
-from perennial_wiring import POLICY, specs
+from perennial_wiring import POLICY, REGION, specs
 
 from perennial.jobs.landed import arrivals
 
 log = logging.getLogger(__name__)
 QUEUE = os.environ.get("PERENNIAL_LANDING_QUEUE")
-REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 POLL_SECONDS = 20  # the longest that SQS holds a request open
 HIDDEN_SECONDS = 600  # a message comes again if it was not deleted by then
 BATCH = 10  # the most that SQS gives or deletes at once

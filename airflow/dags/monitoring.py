@@ -7,8 +7,8 @@ time of its run, never about the time of its execution.
 from __future__ import annotations
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
-from airflow.sdk import DAG, dag, get_current_context, task
-from perennial_wiring import POLICY, Result, report_failures, specs, steps_of
+from airflow.sdk import DAG, get_current_context, task
+from perennial_wiring import POLICY, Result, place_of, report_failures, specs, step, steps_of
 
 from perennial.jobs import SpecFile
 from perennial.spec import ModelSpec
@@ -26,11 +26,85 @@ Spec: `{path}`.
 """
 
 
+def look(place: str, name: str) -> Result:
+    """One step of the pass that is about the time of this run."""
+    run = get_current_context()["dag_run"]
+    return step(place, f"monitor-{name}", at=(run.data_interval_end or run.run_after).isoformat())
+
+
+@task
+def check(place: str) -> Result:
+    """Reads the window: what was predicted, and what turned out true."""
+    return look(place, "check")
+
+
+@task
+def quality(place: str) -> Result:
+    """Whether the window can be relied on: losses, missing and impossible values."""
+    return look(place, "quality")
+
+
+@task
+def drift(place: str) -> Result:
+    """Which features have moved away from the champion's training data."""
+    return look(place, "drift")
+
+
+@task
+def performance(place: str) -> Result:
+    """How the champion does on what turned out true."""
+    return look(place, "performance")
+
+
+@task
+def retain(place: str) -> Result:
+    """Keeps the files of the newest passes."""
+    return look(place, "retain")
+
+
+@task
+def summary(place: str) -> Result:
+    """Says what was found, and whether to train again."""
+    return look(place, "summary")
+
+
+@task.branch
+def decide(found: Result) -> str:
+    return "retrain" if found["retrain"] else "no_training"
+
+
+@task
+def no_training() -> None:
+    """Ends the pass: there is no reason to train, or something stands against it."""
+
+
+def retraining(name: str) -> TriggerDagRunOperator:
+    """The task that starts the model's training for the reasons of the summary."""
+    return TriggerDagRunOperator(
+        task_id="retrain",
+        trigger_dag_id=f"train_{name}",
+        trigger_run_id="monitor__{{ run_id }}",
+        conf={
+            "cause": "monitor",
+            "because": "{{ ti.xcom_pull(task_ids='summary')['reasons'] | join('; ') }}",
+        },
+        logical_date=None,
+        skip_when_already_exists=True,
+        openlineage_inject_parent_info=False,
+        doc_md="Starts the training, once, and does not wait for it.",
+    )
+
+
+def wire(place: str, name: str) -> None:
+    """The tasks of a pass, in their order."""
+    found = summary(place)
+    check(place) >> [quality(place), drift(place), performance(place)] >> retain(place) >> found
+    decide(found) >> [retraining(name), no_training()]
+
+
 def monitoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
     """The DAG ``monitor_<model>`` of one spec."""
-    step = steps_of(file)
-
-    @dag(
+    with DAG(
         dag_id=f"monitor_{spec.name}",
         schedule=spec.monitor.schedule,
         tags=["perennial", "monitoring", spec.name],
@@ -38,69 +112,9 @@ def monitoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
             name=spec.name, window=spec.monitor.window, keep=spec.monitor.keep_reports, path=file.path.name
         ),
         **POLICY,
-    )
-    def monitoring() -> None:
-        def look(name: str) -> Result:
-            run = get_current_context()["dag_run"]
-            return step(f"monitor-{name}", at=(run.data_interval_end or run.run_after).isoformat())
-
-        @task
-        def check() -> Result:
-            """Reads the window: what was predicted, and what turned out true."""
-            return look("check")
-
-        @task
-        def quality() -> Result:
-            """Whether the window can be relied on: losses, missing and impossible values."""
-            return look("quality")
-
-        @task
-        def drift() -> Result:
-            """Which features have moved away from the champion's training data."""
-            return look("drift")
-
-        @task
-        def performance() -> Result:
-            """How the champion does on what turned out true."""
-            return look("performance")
-
-        @task
-        def retain() -> Result:
-            """Keeps the files of the newest passes."""
-            return look("retain")
-
-        @task
-        def summary() -> Result:
-            """Says what was found, and whether to train again."""
-            return look("summary")
-
-        @task.branch
-        def decide(found: Result) -> str:
-            return "retrain" if found["retrain"] else "no_training"
-
-        @task
-        def no_training() -> None:
-            """Ends the pass: there is no reason to train, or something stands against it."""
-
-        retrain = TriggerDagRunOperator(
-            task_id="retrain",
-            trigger_dag_id=f"train_{spec.name}",
-            trigger_run_id="monitor__{{ run_id }}",
-            conf={
-                "cause": "monitor",
-                "because": "{{ ti.xcom_pull(task_ids='summary')['reasons'] | join('; ') }}",
-            },
-            logical_date=None,
-            skip_when_already_exists=True,
-            openlineage_inject_parent_info=False,
-            doc_md="Starts the training, once, and does not wait for it.",
-        )
-        found = summary()
-        check() >> [quality(), drift(), performance()] >> retain() >> found
-        decide(found) >> [retrain, no_training()]
-
-    made = monitoring()
-    report_failures(made, step)
+    ) as made:
+        wire(place_of(file), spec.name)
+    report_failures(made, steps_of(file))
     return made
 
 

@@ -18,6 +18,7 @@ from airflow.sdk import DAG, Context, TriggerRule, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
+from perennial.jobs.scoring_policy import PATIENCE, PAUSE
 
 ERROR = "error"
 """Under this name a task keeps why it failed, for the task that reports it."""
@@ -41,6 +42,17 @@ PATIENT: dict[str, Any] = {
     "retry_delay": timedelta(minutes=1),
     "retry_exponential_backoff": False,
 }
+# A small file takes seconds, a large one hours: the task looks again and again, less and less often, and is no process
+# meanwhile.
+WAITING: dict[str, Any] = {
+    "mode": "reschedule",
+    "poke_interval": 5.0,
+    "exponential_backoff": True,
+    "max_wait": PAUSE,
+    "timeout": PATIENCE.total_seconds(),
+}
+SPARK_MINUTES = 12 * 60  # EMR Serverless ends a job by then, which is its own limit too
+REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
 WAITS = frozenset({6, 10})  # another run's turn, or S3 does not answer: what a PATIENT task waits for
 TRIES = 3  # for all else: the task's first, and the two retries of every task
 
@@ -72,7 +84,7 @@ def step(place: str, name: str, **arguments: str | bool | None) -> Result:
     try:
         return run_step(name, place, context["run_id"], **arguments)
     except JobFailed as error:
-        context["ti"].xcom_push(key=ERROR, value=str(error))
+        keep_error(str(error))
         vain = error.final or (error.exit_code not in WAITS and _try(context) >= TRIES)
         raise (AirflowFailException(str(error)) if vain else error) from error
 
@@ -91,6 +103,16 @@ def _try(context: Context) -> int:
     """Which try this is, from 1; it begins anew where the task is cleared."""
     ti = context["ti"]
     return ti.try_number - ti.max_tries + ti.task.retries
+
+
+def keep_error(reason: str) -> None:
+    """Keep why the task that calls it fails, or would if it ended now."""
+    get_current_context()["ti"].xcom_push(key=ERROR, value=reason)
+
+
+def unanswered(error: JobFailed) -> bool:
+    """Whether a step only met an S3 that does not answer, or another who is faster: there is nothing wrong with it."""
+    return error.exit_code in WAITS
 
 
 def states() -> dict[str, str]:

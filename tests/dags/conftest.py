@@ -22,6 +22,7 @@ candidates: {line: {estimator: sklearn.linear_model.Ridge}}
 gate: {approval: human, approval_timeout: 2h}
 retrain: {schedule: "30 4 * * 1"}
 monitor: {schedule: "15 * * * *"}
+batch: {schedule: "@hourly", source: "s3://lake/customers/"}
 """
 
 
@@ -40,6 +41,7 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
         "PERENNIAL_LANDING_QUEUE": "",
+        "PERENNIAL_SPARK_APPLICATION": "",
         "PERENNIAL_SPECS": os.pathsep.join([str(ROOT / "examples/iris/model.yaml"), str(specs)]),
     }
     done = subprocess.run(

@@ -8,8 +8,9 @@ from typing import Any
 from airflow.dag_processing.dagbag import BundleDagBag
 
 TOLD = (
-    "conf", "defaults", "logical_date", "response_timeout", "skip_when_already_exists", "trigger_dag_id",
-    "trigger_run_id", "wait_for_completion",
+    "application_id", "conf", "defaults", "deferrable", "execution_role_arn", "exponential_backoff", "job_driver",
+    "logical_date", "max_wait", "mode", "poke_interval", "response_timeout", "skip_when_already_exists", "timeout",
+    "trigger_dag_id", "trigger_run_id", "wait_for_completion",
 )  # fmt: skip
 
 

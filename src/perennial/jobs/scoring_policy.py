@@ -7,8 +7,8 @@ from datetime import timedelta
 PATIENCE = timedelta(hours=6)
 """A file that was asked for this long ago and is not scored yet holds up no run any more."""
 
-PAUSE = timedelta(seconds=30)
-"""Between two looks at how far the scoring is."""
+PAUSE = timedelta(minutes=1)
+"""The longest time between two looks at how far the scoring is."""
 
 MOST_FILES = 10_000
 """What one run takes on, the oldest first; the next one takes the rest."""
