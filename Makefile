@@ -47,7 +47,7 @@ format: ## Bring the code into the one style
 	@$(MAIN)/ruff check --fix .
 	@$(MAIN)/ruff format .
 
-build: ## Build what is deployed: build/api for Lambda, frontend/dist for S3
+build: ## Build what is deployed: build/api and build/score for Lambda, frontend/dist for S3
 	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy package
 	@$(MAIN)/python -m perennial.deploy form

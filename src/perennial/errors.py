@@ -170,3 +170,9 @@ class OutOfTime(PerennialError):
     """What is left of an invocation is too short for the next piece of work, which is to come again."""
 
     exit_code = 10
+
+
+class QueueUnavailable(PerennialError):
+    """SQS did not answer, or refused access; a message may be in both of two queues, which does no harm."""
+
+    exit_code = 10

@@ -27,7 +27,7 @@ def test_every_environment_has_one() -> None:
 
 
 def test_each_lock_is_made_by_make_lock() -> None:
-    made = set(re.findall(r'^    \("([a-z]+)", ', MAKE_LOCK.read_text(), re.MULTILINE))
+    made = set(re.findall(r'^    \("([a-z-]+)", ', MAKE_LOCK.read_text(), re.MULTILINE))
     assert made == set(NAMES)
 
 
@@ -56,7 +56,12 @@ def test_what_is_tested_is_what_runs(name: str) -> None:
 def test_spark_scores_with_what_is_tested() -> None:
     tested, runs = pins("dev"), pins("spark")
     assert {package: version for package, version in runs.items() if tested.get(package, version) != version} == {}
-    assert set(pins("score")) <= set(runs)
+    assert set(pins("score")) - {"aws-lambda-powertools"} <= set(runs)
+
+
+def test_emr_brings_its_own_spark() -> None:
+    runs, image = pins("spark"), pins("spark-image")
+    assert {package: version for package, version in runs.items() if package not in ("pyspark", "py4j")} == image
 
 
 def test_spark_has_the_pandas_it_supports() -> None:

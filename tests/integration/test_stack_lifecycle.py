@@ -19,7 +19,7 @@ import pytest
 
 from perennial.deploy import session
 from perennial.deploy.ministack import MiniStack, answers
-from perennial.deploy.package import ROOT, build_api_package
+from perennial.deploy.package import ROOT, build_packages
 from perennial.deploy.stack import deploy
 from perennial.deploy.up import BUILD, TEMPLATE, LocalStack, embedded
 from perennial.errors import DeployError
@@ -219,11 +219,11 @@ def test_it_listens_on_this_machine_only_and_knows_itself(tmp_path: Path) -> Non
 def test_deploying_again_updates_in_place_and_keeps_what_is_stored(tmp_path: Path) -> None:
     with MiniStack(tmp_path) as emulator:
         aws = embedded(emulator.endpoint_url)
-        package = build_api_package("local", BUILD, python=emulator.python)
-        first = deploy(aws, package, TEMPLATE)
+        packages = build_packages("local", BUILD, python=emulator.python)
+        first = deploy(aws, packages, TEMPLATE)
         aws.client("s3").put_object(Bucket=first.bucket, Key="kept", Body=b"kept")
-        assert deploy(aws, package, TEMPLATE) == first
-        changed = deploy(aws, package, TEMPLATE, parameters={"RefreshSeconds": "60"})
+        assert deploy(aws, packages, TEMPLATE) == first
+        changed = deploy(aws, packages, TEMPLATE, parameters={"RefreshSeconds": "60"})
         assert changed == first
         variables = aws.client("lambda").get_function_configuration(FunctionName=first.function)["Environment"]
         assert variables["Variables"]["PERENNIAL_REFRESH_SECONDS"] == "60"
@@ -237,9 +237,9 @@ def test_a_template_that_is_refused_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "template.yaml"
     broken.write_text(TEMPLATE.read_text().replace("AWS::Logs::LogGroup", "AWS::Logs::Nothing"))
     with MiniStack(tmp_path / "aws") as emulator:
-        package = build_api_package("local", BUILD, python=emulator.python)
+        packages = build_packages("local", BUILD, python=emulator.python)
         with pytest.raises(DeployError, match=r"perennial-local: refused: .*AWS::Logs::Nothing"):
-            deploy(embedded(emulator.endpoint_url), package, broken)
+            deploy(embedded(emulator.endpoint_url), packages, broken)
 
 
 def _as_json(template: Path) -> str:

@@ -69,6 +69,9 @@ OUTPUTS = {
     "CaptureFunctionName": "perennial-prod-capture",
     "TopicArn": "arn:aws:sns:us-east-1:123456789012:perennial-prod-notices",
     "LandingQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/perennial-prod-landing",
+    "ScoreFunctionName": "perennial-prod-score",
+    "ScoringQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/perennial-prod-scoring",
+    "ScoringDeadQueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/perennial-prod-scoring-dead",
     "BucketName": "data",
     "SiteBucketName": "pages",
     "SiteUrl": "https://pages.s3.us-east-1.amazonaws.com/index.html",
@@ -86,6 +89,8 @@ def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
     assert deployed.api_url == "http://127.0.0.1:4566/_aws/execute-api/abc/$default"
     assert deployed.site_url == "http://localhost:4566/pages/index.html"
     assert deployed.landing_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-landing"
+    assert deployed.scoring_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-scoring"
+    assert deployed.scoring_dead_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-scoring-dead"
     assert stack.site_origin("http://emulator:4566/") == "http://emulator:4566"
 
 
@@ -147,7 +152,7 @@ def test_whatever_boto_raises_becomes_one_line(tmp_path: Path) -> None:
     package = Package(tmp_path, "d" * 64, 1.0, True)
     nowhere = Aws("http://127.0.0.1:9", access_key="a", secret_key="b")
     with pytest.raises(DeployError, match=r"127\.0\.0\.1:9.*Is it running\?"):
-        stack.deploy(nowhere, package, ROOT / "template.yaml")
+        stack.deploy(nowhere, {"api": package, "score": package}, ROOT / "template.yaml")
 
 
 def test_what_was_deployed_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from perennial.deploy import tree
 from perennial.deploy.package import Package, zip_package
+from perennial.deploy.recipes import API, SCORE
 from perennial.errors import DeployError
 
 
@@ -30,7 +32,7 @@ def test_strip_keeps_what_runs(tmp_path: Path) -> None:
         (tmp_path / name).write_text("")
     (tmp_path / "plugin-1.dist-info/entry_points.txt").write_text("[console_scripts]\na=b\n[pydantic]\nx=y\n")
     (tmp_path / "command-1.dist-info/entry_points.txt").write_text("[console_scripts]\na=b\n")
-    tree.strip(tmp_path)
+    tree.strip(tmp_path, API)
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
 
 
@@ -38,7 +40,7 @@ def test_strip_keeps_what_runs(tmp_path: Path) -> None:
 def test_a_heavy_package_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).mkdir()
     with pytest.raises(DeployError, match=f"holds {name}, which must not ship"):
-        tree.check(tmp_path)
+        tree.check(tmp_path, API)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def test_a_heavy_package_is_refused(tmp_path: Path, name: str) -> None:
 def test_our_code_may_not_reach_what_must_not_ship(tmp_path: Path, code: str) -> None:
     write(tmp_path, perennial__serving__load_py=code)
     with pytest.raises(DeployError, match=r"perennial/serving/load\.py: imports \w+, which must not ship"):
-        tree.check(tmp_path)
+        tree.check(tmp_path, API)
 
 
 def test_an_import_that_expects_absence_is_no_need(tmp_path: Path) -> None:
@@ -56,14 +58,44 @@ def test_an_import_that_expects_absence_is_no_need(tmp_path: Path) -> None:
         perennial__store_py="try:\n    import botocore\nexcept ImportError:\n    import json\nelse:\n    import re",
     )
     assert tree.imported(tmp_path / "perennial/store.py") == {"json", "re"}
-    assert tree.check(tmp_path) < 1
+    assert tree.check(tmp_path, API) < 1
 
 
-def test_a_package_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tree, "LIMIT_MEGABYTES", 0.001)
+def test_a_package_that_is_too_large_is_refused(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(bytes(2_000))
+    assert tree.check(tmp_path, replace(API, megabytes=0.01)) == 0.002
     with pytest.raises(DeployError, match="above the limit"):
-        tree.check(tmp_path)
+        tree.check(tmp_path, replace(API, megabytes=0.001))
+
+
+def test_the_scoring_has_arrow_and_boto3_without_what_it_never_loads(tmp_path: Path) -> None:
+    kept = [
+        "pyarrow/csv.py", "pyarrow/_csv.cpython-313-aarch64-linux-gnu.so", "pyarrow/libarrow.so.2600",
+        "pyarrow/libarrow_python.so.2600", "pyarrow/libarrow_substrait.so.2600", "pyarrow/parquet/core.py",
+        "botocore/data/s3/2006-03-01/service-2.json.gz", "botocore/data/endpoints.json", "botocore/session.py",
+    ]  # fmt: skip
+    gone = [
+        "pyarrow/include/arrow/api.h", "pyarrow/libarrow_flight.so.2600", "pyarrow/libarrow_python.so.2600.1.0",
+        "pyarrow/libarrow_python.so", "pyarrow/libarrow_s3.so.2600", "pyarrow/_dataset.cpython-313-aarch64.so",
+        "pyarrow/flight.py", "pyarrow/lib.pyx", "pyarrow/tests/test_csv.py", "botocore/data/s3control/a.json",
+        "botocore/data/ec2/2016-11-15/service-2.json.gz", "boto3/examples/s3.rst",
+    ]  # fmt: skip
+    for name in [*kept, *gone]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    tree.strip(tmp_path, SCORE)
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()) == sorted(kept)
+    assert tree.check(tmp_path, SCORE) == 0
+
+
+def test_the_scoring_loads_boto3_when_it_is_needed_and_never_pandas(tmp_path: Path) -> None:
+    recipe = replace(SCORE, modules=("json",))
+    write(tmp_path, lambdas__score__handler_py="import boto3\nhandler = print", boto3__client_py="", boto3____init___py="")
+    with pytest.raises(DeployError, match="loads boto3"):
+        tree.prove(tmp_path, Path(sys.executable), recipe)
+    write(tmp_path, perennial__scoring__files_py="import pandas")
+    with pytest.raises(DeployError, match="imports pandas"):
+        tree.check(tmp_path, SCORE)
 
 
 def test_compiled_modules_are_trusted_whatever_their_times(tmp_path: Path) -> None:
@@ -85,7 +117,7 @@ def test_the_proof_runs_with_nothing_but_the_tree(tmp_path: Path) -> None:
     """NumPy is installed here, and yet is missing: it is not in the tree."""
     write(tmp_path, lambdas__api__handler_py="import numpy\nhandler = print")
     with pytest.raises(DeployError, match="No module named 'numpy'"):
-        tree.prove(tmp_path, Path(sys.executable))
+        tree.prove(tmp_path, Path(sys.executable), API)
 
 
 def test_a_zip_is_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from perennial.deploy.ministack import interpreter
-from perennial.deploy.package import ROOT, Package, build_api_package
+from perennial.deploy.package import ROOT, Package, build_packages
 from perennial.errors import DeployError, PerennialError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("up", help="start a local stack").add_argument("--detach", action="store_true")
     verbs.add_parser("down", help="end the local stack")
-    verbs.add_parser("package", help="build build/api for the cloud")
+    verbs.add_parser("package", help="build build/api and build/score for the cloud")
     verbs.add_parser("form", help="build the form")
     for verb, what in (("cloud", "deploy to AWS and publish the form"), ("publish", "publish the form of a stack")):
         cloud = verbs.add_parser(verb, help=what)
@@ -57,13 +57,14 @@ def _down(options: argparse.Namespace) -> None:
     session.down(progress=say)
 
 
-def _package(options: argparse.Namespace) -> Package:
-    package = build_api_package("cloud", ROOT / "build/api", python=interpreter())
-    say(f"build/api: {package.megabytes:.0f} MB unzipped, for Python 3.13 on arm64")
-    if not package.compiled:
+def _packages(options: argparse.Namespace) -> dict[str, Package]:
+    packages = build_packages("cloud", ROOT / "build", python=interpreter())
+    for name, package in packages.items():
+        say(f"build/{name}: {package.megabytes:.0f} MB unzipped, for Python 3.13 on arm64")
+    if not all(package.compiled for package in packages.values()):
         say("No Python 3.13 is here to compile it: a cold start takes about three times as long.")
         say("Remedy: `.local/uv/bin/uv python install 3.13`, then build again.")
-    return package
+    return packages
 
 
 def _form(options: argparse.Namespace) -> None:
@@ -77,7 +78,7 @@ def _cloud(options: argparse.Namespace) -> None:
     from perennial.deploy.up import TEMPLATE
 
     aws = _cloud_of(options)
-    _publish_form(aws, deploy(aws, _package(options), TEMPLATE, stage=options.stage))
+    _publish_form(aws, deploy(aws, _packages(options), TEMPLATE, stage=options.stage))
 
 
 def _publish(options: argparse.Namespace) -> None:
@@ -106,16 +107,21 @@ def _cloud_of(options: argparse.Namespace) -> Aws:
 def _publish_form(aws: Aws, stack: Deployed) -> None:
     from perennial.deploy.form import build_form
     from perennial.deploy.site import publish
+    from perennial.serving.presign import upload_address
 
-    publish(aws.client("s3"), stack.site_bucket, build_form(), stack.api_url)
+    publish(
+        aws.client("s3"), stack.site_bucket, build_form(), stack.api_url, upload_address(aws.settings(stack.bucket))
+    )
     say(f"Form    {stack.site_url}\nAPI     {stack.api_url}\nBucket  {stack.bucket}")
     say("To work on it from this shell:")
     say(f"export PERENNIAL_BUCKET={stack.bucket} PERENNIAL_API_URL={stack.api_url} AWS_REGION={aws.region}")
     say(f"export PERENNIAL_SITE_BUCKET={stack.site_bucket} PERENNIAL_TOPIC_ARN={stack.topic_arn}")
     say(f"export PERENNIAL_LANDING_QUEUE={stack.landing_queue}")
+    say(f"export PERENNIAL_SCORING_QUEUE={stack.scoring_queue}")
+    say(f"export PERENNIAL_SCORING_DEAD_QUEUE={stack.scoring_dead_queue}")
 
 
-_VERBS = {"up": _up, "down": _down, "package": _package, "form": _form, "cloud": _cloud, "publish": _publish}
+_VERBS = {"up": _up, "down": _down, "package": _packages, "form": _form, "cloud": _cloud, "publish": _publish}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""Build the folder that a Lambda runs: the locked serving packages and only the serving part of Perennial."""
+"""Build the folders that functions run: locked packages, and only that part of Perennial which they need."""
 
 from __future__ import annotations
 
@@ -14,33 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from perennial.deploy import tree
+from perennial.deploy import recipes, tree
 from perennial.deploy.lock import only_one
+from perennial.deploy.recipes import RECIPES, Recipe
 from perennial.errors import DeployError
 
 Target = Literal["local", "cloud"]
 
 ROOT = Path(__file__).resolve().parents[3]
-LOCK = Path("requirements/serve.txt")
-SOURCES = (
-    "lambdas/api",
-    "lambdas/capture",
-    "src/perennial/__init__.py",
-    "src/perennial/canonical.py",
-    "src/perennial/errors.py",
-    "src/perennial/keys.py",
-    "src/perennial/records.py",
-    "src/perennial/registry",
-    "src/perennial/serving",
-    "src/perennial/schedule.py",
-    "src/perennial/settings.py",
-    "src/perennial/spec.py",
-    "src/perennial/spec_checks.py",
-    "src/perennial/spec_features.py",
-    "src/perennial/spec_policy.py",
-    "src/perennial/store.py",
-    "src/perennial/store_faults.py",
-)
 CAPTURE_PARTS = frozenset(
     {"__pycache__", "annotated_types", "lambdas", "obstore", "perennial", "pydantic", "pydantic_core",
      "typing_extensions.py", "typing_inspection"}
@@ -62,8 +43,15 @@ class Package:
     compiled: bool
 
 
-def build_api_package(target: Target, out: Path, *, python: Path, root: Path = ROOT) -> Package:
-    """Build the API's package at ``out``, or find it there from the same inputs.
+def build_packages(target: Target, folder: Path, *, python: Path, root: Path = ROOT) -> dict[str, Package]:
+    """Build all packages below ``folder``, by their names. Raises as :func:`build_package`."""
+    return {
+        recipe.name: build_package(recipe, target, folder / recipe.name, python=python, root=root) for recipe in RECIPES
+    }
+
+
+def build_package(recipe: Recipe, target: Target, out: Path, *, python: Path, root: Path = ROOT) -> Package:
+    """Build a package at ``out``, or find it there from the same inputs.
 
     ``python`` is the interpreter that will run a ``local`` package; for ``cloud`` (Lambda's Python
     3.13 on arm64) any Python 3.13 on this machine compiles it, and without one it ships uncompiled.
@@ -72,12 +60,12 @@ def build_api_package(target: Target, out: Path, *, python: Path, root: Path = R
         DeployError: a wheel is missing, or the result is too large or holds what must not ship.
     """
     with only_one(out.with_name(out.name + ".lock")):
-        return _build(target, out, python, root)
+        return _build(recipe, target, out, python, root)
 
 
-def _build(target: Target, out: Path, python: Path, root: Path) -> Package:
+def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) -> Package:
     compiler = python if target == "local" else _cloud_compiler()
-    digest = _digest(root, target, compiler)
+    digest = _digest(recipe, root, target, compiler)
     stamp = out.with_name(out.name + ".json")
     found = _stamped(stamp, out, digest)
     if found:
@@ -85,15 +73,15 @@ def _build(target: Target, out: Path, python: Path, root: Path) -> Package:
     building = out.with_name(out.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    _install(root, target, building, python)
-    tree.strip(building)
-    for source in SOURCES:
+    _install(root / recipe.lock, target, building, python)
+    tree.strip(building, recipe)
+    for source in recipe.sources:
         _copy(root, source, building)
     if compiler:
         tree.compile_tree(building, compiler)
     if target == "local":
-        tree.prove(building, python)
-    size = tree.check(building)
+        tree.prove(building, python, recipe)
+    size = tree.check(building, recipe)
     stamp.unlink(missing_ok=True)
     shutil.rmtree(out, ignore_errors=True)
     building.rename(out)
@@ -131,7 +119,7 @@ def uv() -> str:
     return found
 
 
-def _install(root: Path, target: Target, out: Path, python: Path) -> None:
+def _install(lock: Path, target: Target, out: Path, python: Path) -> None:
     platform = (
         ["--python", str(python)]
         if target == "local"
@@ -139,12 +127,12 @@ def _install(root: Path, target: Target, out: Path, python: Path) -> None:
     )
     result = subprocess.run(  # noqa: S603
         [uv(), "pip", "install", "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:",
-         "--link-mode", "copy", "--target", str(out), *platform, "-r", str(root / LOCK)],
+         "--link-mode", "copy", "--target", str(out), *platform, "-r", str(lock)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if result.returncode != 0:
         raise DeployError(
-            f"{LOCK}: {' '.join(result.stderr.split())[:400]}", remedy="Run `make lock`, or check the network."
+            f"{lock}: {' '.join(result.stderr.split())[:400]}", remedy="Run `make lock`, or check the network."
         )
 
 
@@ -169,13 +157,13 @@ def _copy(root: Path, source: str, building: Path) -> None:
         shutil.copyfile(origin, target)
 
 
-def _digest(root: Path, target: Target, compiler: Path | None) -> str:
+def _digest(recipe: Recipe, root: Path, target: Target, compiler: Path | None) -> str:
     """SHA-256 over everything the package depends on."""
     version = _version(compiler) if compiler else "uncompiled"
     hasher = hashlib.sha256(f"{target} {version} {sys.platform}".encode())
-    own = (Path(__file__), Path(tree.__file__))
-    sources = [path for source in SOURCES for path in _files(root / source)]
-    for path in (root / LOCK, *own, *sources):
+    own = (Path(__file__), Path(tree.__file__), Path(recipes.__file__))
+    sources = [path for source in recipe.sources for path in _files(root / source)]
+    for path in (root / recipe.lock, *own, *sources):
         hasher.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()
 

@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 DEPLOY_SECONDS = 900.0
 HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
-FUNCTIONS: dict[str, tuple[str, Collection[str] | None]] = {
-    "ApiFunction": ("api", None),
-    "CaptureFunction": ("capture", CAPTURE_PARTS),
+FUNCTIONS: dict[str, tuple[str, str, Collection[str] | None]] = {
+    "ApiFunction": ("api", "api", None),
+    "CaptureFunction": ("capture", "api", CAPTURE_PARTS),
+    "ScoreFunction": ("score", "score", None),
 }
-"""Function -> name of what it runs, and which parts of the package that is."""
+"""Function -> name of what it runs, the package that is from, and which parts of it."""
 
 _OUTPUTS = frozenset(
-    {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl", "SiteBucketName",
-     "SiteUrl", "TopicArn"}
+    {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl",
+     "ScoreFunctionName", "ScoringDeadQueueUrl", "ScoringQueueUrl", "SiteBucketName", "SiteUrl", "TopicArn"}
 )  # fmt: skip
 
 
@@ -36,35 +37,39 @@ _OUTPUTS = frozenset(
 class Deployed:
     """A deployed stack: what other programs need to know of it.
 
-    ``function`` and ``capture`` name the functions of the API and of the capture, ``topic_arn`` the topic of notices,
-    ``landing_queue`` is the URL of the queue that tells of new files.
+    ``function``, ``capture`` and ``score`` name the functions of the API, of the capture and of the scoring,
+    ``topic_arn`` the topic of notices. ``landing_queue`` is the URL of the queue that tells of new files,
+    ``scoring_queue`` of the one that has files scored, ``scoring_dead_queue`` of the one for what could not be.
     """
 
     bucket: str
     site_bucket: str
     function: str
     capture: str
+    score: str
     api_url: str
     site_url: str
     topic_arn: str
     landing_queue: str
+    scoring_queue: str
+    scoring_dead_queue: str
 
 
 def deploy(
     aws: Aws,
-    package: Package,
+    packages: Mapping[str, Package],
     template: Path,
     *,
     stage: str = "local",
     parameters: Mapping[str, str] | None = None,
 ) -> Deployed:
-    """Create the stack ``perennial-<stage>``, or bring it up to date.
+    """Create the stack ``perennial-<stage>``, or bring it up to date. ``packages`` are those of its functions.
 
     Raises:
         DeployError: CloudFormation refused or failed; names the resource and its reason.
     """
     with aws_errors():
-        return _deploy(aws, package, template, stage, parameters)
+        return _deploy(aws, packages, template, stage, parameters)
 
 
 def deployed(aws: Aws, stage: str) -> Deployed:
@@ -77,17 +82,19 @@ def deployed(aws: Aws, stage: str) -> Deployed:
         return _deployed(aws.endpoint_url, _wait(aws.client("cloudformation"), f"perennial-{stage}"))
 
 
-def _deploy(aws: Aws, package: Package, template: Path, stage: str, parameters: Mapping[str, str] | None) -> Deployed:
+def _deploy(
+    aws: Aws, packages: Mapping[str, Package], template: Path, stage: str, parameters: Mapping[str, str] | None
+) -> Deployed:
     parsed = templates.read_template(template)
-    bucket, code = _upload(aws, package, stage)
+    bucket, code = _upload(aws, packages, stage)
     body = templates.with_code(parsed, bucket, code)
-    values = {"Stage": stage} | dict(parameters or {})
+    values = {"Stage": stage} | ({"ScoringConcurrency": "2"} if aws.endpoint_url else {}) | dict(parameters or {})
     if aws.endpoint_url:
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
         values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
     outputs = _apply(aws, f"perennial-{stage}", body, values)
     if aws.endpoint_url:
-        _complete(aws, parsed, outputs)
+        _complete(aws, parsed, outputs, int(values["ScoringConcurrency"]))
     return _deployed(aws.endpoint_url, outputs)
 
 
@@ -96,7 +103,7 @@ def site_origin(endpoint_url: str) -> str:
     return endpoint_url.replace("//127.0.0.1", "//localhost", 1).rstrip("/")
 
 
-def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, dict[str, str]]:
+def _upload(aws: Aws, packages: Mapping[str, Package], stage: str) -> tuple[str, dict[str, str]]:
     """Put what each function runs into the bucket for build results, unless it is there.
 
     Returns the bucket, and function -> key.
@@ -105,9 +112,10 @@ def _upload(aws: Aws, package: Package, stage: str) -> tuple[str, dict[str, str]
 
     s3 = aws.client("s3")
     bucket = f"perennial-{stage}-builds-{account(aws)}-{aws.region}"
-    found = {function: f"{name}/{package.digest}.zip" for function, (name, _) in FUNCTIONS.items()}
-    for name, parts in FUNCTIONS.values():
-        key = f"{name}/{package.digest}.zip"
+    found = {}
+    for function, (name, made_of, parts) in FUNCTIONS.items():
+        package = packages[made_of]
+        found[function] = key = f"{name}/{package.digest}.zip"
         try:
             s3.head_object(Bucket=bucket, Key=key)
         except ClientError:
@@ -180,8 +188,8 @@ def _first_failure(cloudformation: Any, name: str) -> str:
     return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
 
 
-def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) -> None:
-    """Set through the services' own APIs what emulators drop or store wrongly of the template."""
+def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str], concurrency: int) -> None:
+    """Set through the services' own APIs what emulators drop or store wrongly of the template: numbers as text, too."""
     assert aws.endpoint_url is not None
     cors = templates.cors_of(template, HTTP_API, site_origin(aws.endpoint_url))
     aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
@@ -189,6 +197,9 @@ def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) ->
     aws.client("s3").put_bucket_lifecycle_configuration(
         Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
     )
+    functions = aws.client("lambda")
+    for one in functions.list_event_source_mappings(FunctionName=outputs["ScoreFunctionName"])["EventSourceMappings"]:
+        functions.update_event_source_mapping(UUID=one["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
 
 
 def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:
@@ -197,18 +208,23 @@ def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:
         raise DeployError(
             f"The stack has no output {', '.join(missing)}.", remedy="It is an older one: deploy it again."
         )
-    api_url, site_url, queue = outputs["ApiUrl"], outputs["SiteUrl"], outputs["LandingQueueUrl"]
+    api_url, site_url = outputs["ApiUrl"], outputs["SiteUrl"]
+    queues = [outputs[name] for name in ("LandingQueueUrl", "ScoringQueueUrl", "ScoringDeadQueueUrl")]
     if endpoint_url:  # an emulator reports the addresses of AWS, where nothing of ours answers
         api_url = f"{endpoint_url.rstrip('/')}/_aws/execute-api/{outputs['ApiId']}/$default"
         site_url = f"{site_origin(endpoint_url)}/{outputs['SiteBucketName']}{urlsplit(site_url).path}"
-        queue = f"{endpoint_url.rstrip('/')}{urlsplit(queue).path}"
+        queues = [f"{endpoint_url.rstrip('/')}{urlsplit(queue).path}" for queue in queues]
+    landing_queue, scoring_queue, scoring_dead_queue = queues
     return Deployed(
         bucket=outputs["BucketName"],
         site_bucket=outputs["SiteBucketName"],
         function=outputs["ApiFunctionName"],
         capture=outputs["CaptureFunctionName"],
+        score=outputs["ScoreFunctionName"],
         api_url=api_url,
         site_url=site_url,
         topic_arn=outputs["TopicArn"],
-        landing_queue=queue,
+        landing_queue=landing_queue,
+        scoring_queue=scoring_queue,
+        scoring_dead_queue=scoring_dead_queue,
     )

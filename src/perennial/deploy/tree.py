@@ -7,36 +7,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from perennial.deploy.recipes import Recipe
 from perennial.errors import DeployError
 
-LIMIT_MEGABYTES = 140.0
-
-# Top-level packages that have no place on the serving path: heavy, or able to unpickle.
-FORBIDDEN = frozenset(
-    {"airflow", "boto3", "botocore", "cloudpickle", "dill", "joblib", "matplotlib", "pandas", "pyarrow", "scipy",
-     "skl2onnx", "sklearn", "skops", "xgboost", "yaml"}
-)  # fmt: skip
-FORBIDDEN_IN_OUR_CODE = FORBIDDEN | {"pickle", "marshal", "shelve"}
 OUR_CODE = ("perennial", "lambdas")
-
-# Never imported at run time. ONNX Runtime's own shared library is a second copy for C++ programs: its Python module is
-# linked statically. Version folders are looked up by entry point only, so the others go.
-_UNUSED = (
-    "bin",
-    "**/tests",
-    "**/*.pyi",
-    "**/*.h",
-    "**/*.a",
-    "numpy/f2py",
-    "numpy/distutils",
-    "onnxruntime/capi/libonnxruntime.so.*",
-    "onnxruntime/ThirdPartyNotices.txt",
-    "onnxruntime/backend",
-    "onnxruntime/datasets",
-    "onnxruntime/quantization",
-    "onnxruntime/tools",
-    "onnxruntime/transformers",
-)
 
 # Runs with the folder as the only place to import from, as in Lambda.
 _PROOF = """
@@ -44,19 +18,24 @@ import sys
 tree = sys.argv[1]
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + [tree]
 import importlib
-for name in ("api", "capture"):
-    assert callable(importlib.import_module(f"lambdas.{name}.handler").handler)
-import numpy, onnxruntime, obstore
-import perennial.serving.load, perennial.serving.predictor, perennial.serving.refresh, perennial.store
+handlers, modules = (names.split(",") for names in sys.argv[2:])
+for name in handlers:
+    assert callable(importlib.import_module(name).handler)
+for name in modules:
+    importlib.import_module(name)
 print(",".join(sorted({name.split(".")[0] for name in sys.modules})))
 """
 
 
-def strip(tree: Path) -> None:
-    """Remove what is never imported at run time."""
-    for pattern in _UNUSED:
+def strip(tree: Path, recipe: Recipe) -> None:
+    """Remove what is never imported at run time. Version folders are looked up by entry point only; the others go."""
+    for pattern in recipe.unused:
         for path in sorted(tree.glob(pattern), reverse=True):
             _remove(path)
+    for folder, kept in recipe.only.items():
+        for path in (tree / folder).iterdir():
+            if path.name not in kept:
+                _remove(path)
     for info in tree.glob("*.dist-info"):
         if _is_plugin(info):
             for path in info.iterdir():
@@ -81,39 +60,39 @@ def compile_tree(tree: Path, python: Path) -> None:
         raise DeployError(f"{tree}: does not compile: {_last_line(result.stdout + result.stderr)}")
 
 
-def check(tree: Path) -> float:
+def check(tree: Path, recipe: Recipe) -> float:
     """Size in MB of a tree that may ship.
 
     Raises:
         DeployError: it is too large, or holds or imports something that must not ship; names it.
     """
-    present = {path.name.split(".")[0] for path in tree.iterdir()} & FORBIDDEN
+    present = {path.name.split(".")[0] for path in tree.iterdir()} & recipe.never
     if present:
         raise DeployError(f"{tree}: holds {', '.join(sorted(present))}, which must not ship.")
     for folder in OUR_CODE:
         for path in sorted((tree / folder).rglob("*.py")):
-            bad = imported(path) & FORBIDDEN_IN_OUR_CODE
+            bad = imported(path) & recipe.never_imported
             if bad:
                 raise DeployError(f"{path.relative_to(tree)}: imports {', '.join(sorted(bad))}, which must not ship.")
     size = megabytes(tree)
-    if size > LIMIT_MEGABYTES:
-        raise DeployError(f"{tree}: {size:.0f} MB unzipped, above the limit of {LIMIT_MEGABYTES:.0f} MB.")
+    if size > recipe.megabytes:
+        raise DeployError(f"{tree}: {size:.0f} MB unzipped, above the limit of {recipe.megabytes:.0f} MB.")
     return size
 
 
-def prove(tree: Path, python: Path) -> None:
-    """Import the handler in a bare interpreter that sees nothing but the tree.
+def prove(tree: Path, python: Path, recipe: Recipe) -> None:
+    """Import the handlers in a bare interpreter that sees nothing but the tree.
 
     Raises:
         DeployError: something it needs is missing, or something forbidden came in.
     """
     result = subprocess.run(  # noqa: S603
-        [str(python), "-I", "-B", "-c", _PROOF, str(tree)],
+        [str(python), "-I", "-B", "-c", _PROOF, str(tree), ",".join(recipe.handlers), ",".join(recipe.modules)],
         capture_output=True, text=True, check=False, cwd=tree, env={"PERENNIAL_BUCKET": "proof"},
     )  # fmt: skip
     if result.returncode != 0:
         raise DeployError(f"{tree}: the handler does not import: {_last_line(result.stderr)}")
-    loaded = set(result.stdout.split("\n")[-2].split(",")) & FORBIDDEN
+    loaded = set(result.stdout.split("\n")[-2].split(",")) & (recipe.never | recipe.late)
     if loaded:
         raise DeployError(f"{tree}: the handler loads {', '.join(sorted(loaded))}, which must not ship.")
 

@@ -19,16 +19,17 @@ from pathlib import Path
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.form import build_form
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
-from perennial.deploy.package import ROOT, build_api_package
+from perennial.deploy.package import ROOT, build_packages
 from perennial.deploy.site import publish
 from perennial.deploy.stack import Deployed, deploy
 from perennial.errors import DeployError
+from perennial.serving.presign import upload_address
 from perennial.settings import VARIABLES
 
 Progress = Callable[[str], None]
 
 TEMPLATE = ROOT / "template.yaml"
-BUILD = ROOT / ".local/build/api"
+BUILD = ROOT / ".local/build"
 FIRST_ANSWER_SECONDS = 60.0
 
 
@@ -44,10 +45,13 @@ class LocalStack:
     site_bucket: str
     function: str
     capture: str
+    score: str
     api_url: str
     site_url: str
     topic_arn: str
     landing_queue: str
+    scoring_queue: str
+    scoring_dead_queue: str
 
     def environment(self) -> dict[str, str]:
         """The variables under which every part of Perennial, and any AWS SDK, works on this stack."""
@@ -63,6 +67,8 @@ class LocalStack:
             "PERENNIAL_SITE_BUCKET": self.site_bucket,
             "PERENNIAL_TOPIC_ARN": self.topic_arn,
             "PERENNIAL_LANDING_QUEUE": self.landing_queue,
+            "PERENNIAL_SCORING_QUEUE": self.scoring_queue,
+            "PERENNIAL_SCORING_DEAD_QUEUE": self.scoring_dead_queue,
         }
 
     def inhabit(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -91,8 +97,8 @@ def running_stack(
         DeployError: a part could not be built, started or deployed.
     """
     own = folder is None
-    BUILD.parent.mkdir(parents=True, exist_ok=True)
-    folder = folder or Path(tempfile.mkdtemp(prefix="stack-", dir=BUILD.parent))
+    BUILD.mkdir(parents=True, exist_ok=True)
+    folder = folder or Path(tempfile.mkdtemp(prefix="stack-", dir=BUILD))
     try:
         with MiniStack(folder) as emulator:
             aws = embedded(emulator.endpoint_url)
@@ -126,13 +132,15 @@ def bring_up(
     """
     assert aws.endpoint_url is not None
     started = time.monotonic()
-    package = build_api_package("local", BUILD, python=python or interpreter())
-    progress(f"Packaged the API: {package.megabytes:.0f} MB in {time.monotonic() - started:.1f} s")
+    packages = build_packages("local", BUILD, python=python or interpreter())
+    sizes = ", ".join(f"{name} {package.megabytes:.0f} MB" for name, package in packages.items())
+    progress(f"Packaged the functions in {time.monotonic() - started:.1f} s: {sizes}")
     started = time.monotonic()
-    deployed = deploy(aws, package, TEMPLATE, parameters=parameters)
+    deployed = deploy(aws, packages, TEMPLATE, parameters=parameters)
     progress(f"Deployed template.yaml in {time.monotonic() - started:.1f} s")
     if site:
-        count = publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url)
+        uploads = upload_address(aws.settings(deployed.bucket))
+        count = publish(aws.client("s3"), deployed.site_bucket, build_form(), deployed.api_url, uploads)
         progress(f"Published the form: {count} files")
     started = time.monotonic()
     with ThreadPoolExecutor(1) as pool:

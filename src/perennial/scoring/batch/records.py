@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError
-from perennial.serving.batch_job import BatchPlan, BatchResult, BatchScored
+from perennial.serving.batch_job import BatchPlan, BatchProgress, BatchResult, BatchScored
 from perennial.store import Store
 
 
@@ -40,6 +40,13 @@ def commit_plan(store: Store, work: str, plan: BatchPlan) -> BatchPlan:
     except AlreadyExistsError:
         return BatchPlan.from_bytes(store.get(key).data, key)
     return plan
+
+
+def find_progress(store: Store, model: str, work: str) -> BatchProgress | None:
+    """How far the work was told to be, or None where nobody told yet."""
+    key = keys.batch_progress(model, work)
+    found = store.find(key)
+    return BatchProgress.from_bytes(found.data, key) if found else None
 
 
 def done_parts(store: Store, model: str, work: str) -> frozenset[int]:

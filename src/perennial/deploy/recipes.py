@@ -1,0 +1,139 @@
+"""What goes into the package of a function, and what must not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Heavy, or able to unpickle: no function runs them.
+_NEVER = frozenset(
+    {"airflow", "cloudpickle", "dill", "joblib", "matplotlib", "pandas", "polars", "pyspark", "rich", "scipy",
+     "skl2onnx", "sklearn", "skops", "typer", "xgboost", "yaml"}
+)  # fmt: skip
+_UNPICKLE = frozenset({"pickle", "marshal", "shelve"})
+
+# Never imported at run time. ONNX Runtime's own shared library is a second copy for C++ programs: its Python module is
+# linked statically.
+_UNUSED = (
+    "bin",
+    "**/tests",
+    "**/*.pyi",
+    "**/*.h",
+    "**/*.a",
+    "numpy/f2py",
+    "numpy/distutils",
+    "onnxruntime/capi/libonnxruntime.so.*",
+    "onnxruntime/ThirdPartyNotices.txt",
+    "onnxruntime/backend",
+    "onnxruntime/datasets",
+    "onnxruntime/quantization",
+    "onnxruntime/tools",
+    "onnxruntime/transformers",
+)
+# Of Arrow, tables, CSV, JSON and Parquet are used, though its core links some more; and of the copies of a library only
+# the one that loaders ask for.
+_UNUSED_IN_SCORING = (
+    "pyarrow/include",
+    "pyarrow/includes",
+    "pyarrow/src",
+    "pyarrow/**/*.pxd",
+    "pyarrow/**/*.pxi",
+    "pyarrow/**/*.pyx",
+    "pyarrow/*.cmake",
+    "pyarrow/benchmark.py",
+    "pyarrow/conftest.py",
+    "pyarrow/libarrow_flight*",
+    "pyarrow/libarrow_python_flight*",
+    "pyarrow/libarrow_s3*",
+    *(f"pyarrow/{part}{name}*" for name in ("flight", "substrait", "dataset", "orc", "gandiva", "cuda")
+      for part in ("_", "")),
+    *(f"pyarrow/_{name}*.so" for name in ("azurefs", "gcsfs", "hdfs", "s3fs", "feather", "pyarrow_cpp_tests")),
+    "pyarrow/libarrow_python*.so",
+    "pyarrow/libarrow_python*.so.*.*.*",
+    "boto3/data",
+    "boto3/examples",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the package of a function, or of several, is made.
+
+    ``lock`` pins the packages in it, ``sources`` are those of ours; ``handlers`` and ``modules`` have to import with
+    nothing else. ``never`` names what may not be in it, ``late`` what only a call may load. ``unused`` are patterns of
+    files that go, ``only`` says of a folder what in it stays, and ``megabytes`` bounds what is left.
+    """
+
+    name: str
+    lock: Path
+    sources: tuple[str, ...]
+    handlers: tuple[str, ...]
+    modules: tuple[str, ...]
+    never: frozenset[str]
+    unused: tuple[str, ...]
+    megabytes: float
+    late: frozenset[str] = frozenset()
+    only: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    @property
+    def never_imported(self) -> frozenset[str]:
+        """What our own code in it may not even name."""
+        return self.never | _UNPICKLE
+
+
+_CORE = (
+    "src/perennial/__init__.py",
+    "src/perennial/canonical.py",
+    "src/perennial/errors.py",
+    "src/perennial/keys.py",
+    "src/perennial/records.py",
+    "src/perennial/registry",
+    "src/perennial/serving",
+    "src/perennial/schedule.py",
+    "src/perennial/settings.py",
+    "src/perennial/spec.py",
+    "src/perennial/spec_checks.py",
+    "src/perennial/spec_features.py",
+    "src/perennial/spec_policy.py",
+    "src/perennial/store.py",
+    "src/perennial/store_faults.py",
+)
+
+API = Recipe(
+    name="api",
+    lock=Path("requirements/serve.txt"),
+    sources=("lambdas/api", "lambdas/capture", *_CORE),
+    handlers=("lambdas.api.handler", "lambdas.capture.handler"),
+    modules=(
+        "numpy", "onnxruntime", "obstore", "perennial.serving.load", "perennial.serving.predictor",
+        "perennial.serving.refresh", "perennial.store",
+    ),
+    never=_NEVER | {"boto3", "botocore", "pyarrow"},
+    unused=_UNUSED,
+    megabytes=140.0,
+)  # fmt: skip
+
+SCORE = Recipe(
+    name="score",
+    lock=Path("requirements/score.txt"),
+    sources=(
+        "lambdas/score",
+        *_CORE,
+        "src/perennial/datasets",
+        "src/perennial/scoring",
+    ),
+    handlers=("lambdas.score.handler",),
+    modules=("pyarrow.csv", "pyarrow.json", "pyarrow.parquet", "pyarrow.compute", "perennial.scoring.batch.multipart"),
+    never=_NEVER - {"pyspark"},
+    unused=_UNUSED + _UNUSED_IN_SCORING,
+    megabytes=240.0,
+    late=frozenset({"boto3"}),
+    only={  # it knows four hundred services, and is asked for one
+        "botocore/data": frozenset(
+            {"_retry.json", "endpoints.json", "partitions.json", "s3", "sdk-default-configuration.json"}
+        )
+    },
+)  # fmt: skip
+
+RECIPES = (API, SCORE)
