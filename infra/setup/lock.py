@@ -17,6 +17,9 @@ OPTIONS = (
     "--no-emit-index-url", "--no-header", "--quiet",
 )  # fmt: skip
 
+# EMR brings its own Spark, of another version.
+UNEMITTED = ("--no-emit-package", "pyspark", "--no-emit-package", "py4j")
+
 # lock, what it is made from, and the lock it must agree with
 LOCKS = (
     ("uv", ("requirements/uv.in",), None),
@@ -28,6 +31,7 @@ LOCKS = (
     ("monitor", ("pyproject.toml", "--extra", "monitor"), None),
     ("mlflow", ("requirements/mlflow.in",), None),
     ("spark", ("pyproject.toml", "--extra", "spark"), "dev"),
+    ("spark-image", ("pyproject.toml", "--extra", "spark", *UNEMITTED), "spark"),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),
