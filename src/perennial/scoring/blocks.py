@@ -95,7 +95,7 @@ def _shortened(held: _Held, rule: Rule) -> _Held:
 def _found(data: bytes, end: int, rule: Rule, *, has_long: bool) -> Iterator[Block]:
     """Whole records; those that are too long each in a block of their own."""
     place = 0
-    if has_long:
+    if has_long and data:
         ends = rule.ends(data)
         starts = np.concatenate([[0], ends[:-1]])
         for start, stop in np.column_stack([starts, ends])[ends - starts > MAX_RECORD_BYTES].tolist():

@@ -35,8 +35,8 @@ class CsvRows:
         self._texts = [_TEXT] * len(names)
         self._types = list(self._texts)
         for column, feature in spec.features.items():
-            if (place := self._places.get(column.strip())) is not None:
-                self._types[place] = _type_of(feature)
+            if column.strip() in self._places:
+                self._types[self._places[column.strip()]] = _type_of(feature)
 
     def read(self, data: bytes, encoding: Encoding | None, *, typed: bool) -> RawFile:
         """The rows of a block, numbered from 1.

@@ -100,7 +100,7 @@ def _whole_lines(head: bytes) -> bytes:
 
 
 def _check_kind(name: str, head: bytes, *, gzip: bool) -> None:
-    if not head.strip():
+    if not head.removeprefix(_BOM).strip():
         raise DataError("is empty.", file=name, remedy="Give CSV with a header, JSON Lines or Parquet.")
     if gzip and is_parquet(head):
         raise DataError("is Parquet packed by gzip.", file=name, remedy="Unpack it: Parquet is packed by itself.")

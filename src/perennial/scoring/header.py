@@ -60,6 +60,7 @@ def _names(name: str, line: bytes, delimiter: str, encoding: Encoding | None) ->
         line.decode()
     except UnicodeDecodeError as error:
         raise DataError("has a header that cannot be decoded.", file=name, remedy="Save it as UTF-8.") from error
+    line += b"\n"  # the parser wants one, and a blank line more is none
     table = pa_csv.read_csv(
         pa.py_buffer(line),
         read_options=pa_csv.ReadOptions(use_threads=False, block_size=len(line) + 1),

@@ -54,9 +54,12 @@ class CsvRecords:
         self._delimiter = ord(delimiter)
 
     def cut(self, data: bytes, limit: int) -> tuple[int, bool]:
+        if data.endswith(b"\r"):  # which may be half of a line end
+            data = data[:-1]
         if b'"' not in data:
             cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-            return cut, _has_long(data, cut, limit, (b"\n", b"\r"))
+            if _is_dense(data, cut, limit, (b"\n", b"\r")):
+                return cut, False
         ends = self._ends(data)
         return (int(ends[-1]), bool(np.diff(ends, prepend=0).max() > limit)) if len(ends) else (0, False)
 
@@ -81,6 +84,8 @@ class CsvRecords:
     def shortened(self, data: bytes) -> bytes:
         if self.is_open(data.rstrip(b'"')):  # the last ones may be half of a doubled quote
             return data
+        if data.endswith(b"\r"):
+            return self.shortened(data[:-1]) + b"\r"
         text = np.frombuffer(data, np.uint8)
         places = self._outside(data, text, np.flatnonzero(text == self._delimiter))
         return data[places[-1] :] if len(places) and places[-1] > 0 else _LITERAL
@@ -103,7 +108,9 @@ class Lines:
 
     def cut(self, data: bytes, limit: int) -> tuple[int, bool]:
         cut = data.rfind(b"\n") + 1
-        return cut, _has_long(data, cut, limit, (b"\n",))
+        if _is_dense(data, cut, limit, (b"\n",)):
+            return cut, False
+        return cut, bool(np.diff(self.ends(data[:cut]), prepend=0).max() > limit)
 
     def ends(self, data: bytes) -> Places:
         return _with_last(np.flatnonzero(np.frombuffer(data, np.uint8) == NEWLINE) + 1, len(data))
@@ -155,19 +162,14 @@ def _blank(text: Bytes, places: Places) -> int:
     return int(np.count_nonzero((before == NEWLINE) | (before == RETURN) | (places == 0)))
 
 
-def _has_long(data: bytes, size: int, limit: int, marks: tuple[bytes, ...]) -> bool:
-    """Whether a record among the first ``size`` bytes is longer than ``limit``.
+def _is_dense(data: bytes, size: int, limit: int, marks: tuple[bytes, ...]) -> bool:
+    """Whether line ends stand so close in the first ``size`` bytes that no record can be longer than ``limit``.
 
-    Such a one covers some half of that which has no line end: only where there is a half like this is it worked out.
+    One that is covers some half of that without any.
     """
-    half = limit // 2
-    if all(
-        any(data.find(mark, start, start + half) >= 0 for mark in marks) for start in range(0, size - half, half or 1)
-    ):
-        return False
-    text = np.frombuffer(data, np.uint8, size)
-    ends = np.flatnonzero(np.isin(text, np.frombuffer(b"".join(marks), np.uint8)))
-    return bool(np.diff(ends, prepend=-1).max() > limit)
+    half = max(limit // 2, 1)
+    starts = range(0, size - half, half)
+    return all(any(data.find(mark, start, start + half) >= 0 for mark in marks) for start in starts)
 
 
 def _with_last(ends: Places, size: int) -> Places:
