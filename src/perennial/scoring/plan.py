@@ -9,7 +9,7 @@ from perennial.scoring.csv_units import open_quote
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.results import Dialect
 from perennial.scoring.source import Source
-from perennial.scoring.text import is_streamed, text_rows
+from perennial.scoring.text import BLOCK_BYTES, is_streamed, text_rows
 from perennial.serving.batch_job import BatchPart
 from perennial.spec import ModelSpec
 
@@ -39,7 +39,7 @@ def plan_parts(
 def _scanned(source: Source, dialect: Dialect, part_bytes: int) -> tuple[Dialect, tuple[BatchPart, ...]]:
     parts: list[BatchPart] = []
     start, place, first, rows = dialect.body, dialect.body, 0, 0
-    for block, count in _counted(source, dialect):
+    for block, count in _counted(source, dialect, min(BLOCK_BYTES, max(1, part_bytes // 8))):
         if block.kind == "open":
             raise open_quote(source.name, first + rows + 1)
         if dialect.encoding is None and (encoding := encoding_of(block.data)) is not None:
@@ -54,8 +54,8 @@ def _scanned(source: Source, dialect: Dialect, part_bytes: int) -> tuple[Dialect
     return dialect, tuple(parts)
 
 
-def _counted(source: Source, dialect: Dialect) -> Iterator[tuple[Block, int]]:
-    stream = text_rows(source, dialect)
+def _counted(source: Source, dialect: Dialect, size: int) -> Iterator[tuple[Block, int]]:
+    stream = text_rows(source, dialect, size=size)
     if dialect.format == "csv":
         for block in record_blocks(stream, dialect.delimiter):
             yield block, count_records(block, dialect.delimiter)

@@ -21,16 +21,20 @@ def is_streamed(dialect: Dialect) -> bool:
     return dialect.gzip or dialect.encoding in WIDE
 
 
-def text_rows(source: Source, dialect: Dialect, part: BatchPart | None = None) -> Iterator[Chunk]:
+def text_rows(
+    source: Source, dialect: Dialect, part: BatchPart | None = None, *, size: int = BLOCK_BYTES
+) -> Iterator[Chunk]:
     """The text behind the header, or that of ``part``, which of a streamed text is always the whole.
+
+    It comes about ``size`` bytes at a time.
 
     Raises:
         DataError: damaged gzip, too much of it, or UTF-16 that ends within a character.
     """
     if is_streamed(dialect):
-        return _behind(text(source, gzip=dialect.gzip, encoding=dialect.encoding), dialect.body)
+        return _behind(text(source, gzip=dialect.gzip, encoding=dialect.encoding, size=size), dialect.body)
     start, end = (part.start, part.end) if part else (dialect.body, source.size)
-    return _plain(source, start, end, BLOCK_BYTES)
+    return _plain(source, start, end, size)
 
 
 def text(source: Source, *, gzip: bool, encoding: Encoding | None, size: int = BLOCK_BYTES) -> Iterator[Chunk]:
