@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,30 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from perennial import keys
+from perennial.settings import Settings
+from perennial.spec import load_spec
+from perennial.store import open_store
 from tests.dags.conftest import SECOND
 from tests.dags.test_training_dags import HEAVY, before
+from tests.support.dag_runs import dag_runs
+from tests.support.models import build, promote
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".local/envs/airflow/bin/python"
 DAGS = ROOT / "airflow/dags"
 ROLE = "arn:aws:iam::123456789012:role/perennial-spark"
+KEYS = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
 Described = dict[str, Any]
 
 
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    (folder / "model.yaml").write_text(SECOND)
+def access(url: str) -> dict[str, str]:
+    """The variables under which a server is AWS."""
+    return {"AWS_ENDPOINT_URL": url, **{name.upper(): value for name, value in KEYS.items()}}
+
+
+def environment(folder: Path, source: str = "s3://lake/customers/", **more: str) -> dict[str, str]:
+    (folder / "model.yaml").write_text(SECOND.replace("s3://lake/customers/", source))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {
         **kept,
@@ -121,17 +134,59 @@ def test_reading_the_file_brings_nothing_heavy(described: Described) -> None:
 
 
 @pytest.fixture
-def emr(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of moto's EMR Serverless on a free port; its jobs end at once."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    yield boto3.client(
-        "emr-serverless", endpoint_url=url, region_name="eu-central-1", aws_access_key_id="test",
-        aws_secret_access_key="test",
+def server() -> Iterator[str]:
+    """Where moto answers, on a free port."""
+    found = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    found.start()
+    host, port = found.get_host_and_port()
+    yield f"http://{host}:{port}"
+    found.stop()
+
+
+LATE = """
+import sys
+from airflow.sdk import DAG
+
+sys.path.append({dags!r})
+from perennial_wiring import POLICY, place_of, report_failures, specs, steps_of
+from scoring import find, request, wait
+
+(file,) = specs()
+place = place_of(file)
+once = {{**POLICY, "default_args": {{"owner": "perennial", "retries": 0}}}}
+with DAG("late", schedule=None, **once) as late:
+    find(place) >> request(place) >> wait.override(timeout=0)(place)
+report_failures(late, steps_of(file))
+"""
+
+
+def test_a_run_whose_time_is_over_names_the_files_that_did_not_come(server: str, tmp_path: Path) -> None:
+    folder = tmp_path / "dags"
+    folder.mkdir()
+    (folder / "late.py").write_text(LATE.format(dags=str(DAGS)))
+    env = environment(
+        tmp_path, "batch/nightly/", PERENNIAL_PYTHON=sys.executable, PERENNIAL_BUCKET="models",
+        AIRFLOW__CORE__DAGS_FOLDER=str(folder), **access(server),
     )  # fmt: skip
-    server.stop()
+    boto3.client("s3", endpoint_url=server, region_name="us-east-1", **KEYS).create_bucket(Bucket="models")
+    store = open_store(Settings(bucket="models", aws_endpoint_url=server))
+    promote(store, build(load_spec(tmp_path / "model.yaml")))
+    for name in ("one.csv", "two.csv"):
+        store.put_new(f"{keys.batch_source('second', 'batch/nightly/')}{name}", b"x\n1\n")
+    with dag_runs(env, folder) as runs:
+        run = runs.run("late")
+    assert (run.state, run.tasks) == (
+        "failed",
+        {"find": "success", "request": "success", "wait": "failed", "report_failure": "failed"},
+    )
+    assert "wait: 2 of 2 files are not scored yet: one.csv, two.csv" in run.log
+    assert len(list(store.list(keys.batch_works("second")))) == 0
+
+
+@pytest.fixture
+def emr(server: str) -> Any:
+    """A client of moto's EMR Serverless, whose jobs end at once."""
+    return boto3.client("emr-serverless", endpoint_url=server, region_name="eu-central-1", **KEYS)
 
 
 def start(emr: Any, folder: Path, arguments: list[str]) -> tuple[str, Described]:
@@ -139,7 +194,7 @@ def start(emr: Any, folder: Path, arguments: list[str]) -> tuple[str, Described]
     application = emr.create_application(name="perennial", releaseLabel="emr-7.9.0", type="SPARK", clientToken="one")
     env = environment(
         folder, PERENNIAL_SPARK_APPLICATION=application["applicationId"], PERENNIAL_SPARK_ROLE=ROLE,
-        AWS_ENDPOINT_URL=emr.meta.endpoint_url, AWS_ACCESS_KEY_ID="test", AWS_SECRET_ACCESS_KEY="test",
+        **access(emr.meta.endpoint_url),
     )  # fmt: skip
     done = subprocess.run(
         [PYTHON, str(ROOT / "tests/dags/emr_runner.py"), str(DAGS), json.dumps(arguments), str(folder / "came.json")],

@@ -44,12 +44,15 @@ class DagRuns:
 
 
 @contextmanager
-def dag_runs(env: Mapping[str, str]) -> Iterator[DagRuns]:
-    """Airflow under ``env``, which is ``perennial.deploy.scheduler.environment`` and what more a test needs."""
+def dag_runs(env: Mapping[str, str], folder: Path = DAGS) -> Iterator[DagRuns]:
+    """Airflow under ``env``, which is ``perennial.deploy.scheduler.environment`` and what more a test needs.
+
+    ``folder`` has the DAG files; ``AIRFLOW__CORE__DAGS_FOLDER`` has to name it too.
+    """
     home = Path(env["AIRFLOW_HOME"])
     prepare(home, env)
     log = home / "runs.log"
-    command = [str(AIRFLOW.with_name("python")), "-P", str(RUNNER), str(DAGS)]
+    command = [str(AIRFLOW.with_name("python")), "-P", str(RUNNER), str(folder)]
     with (
         log.open("w") as said,
         subprocess.Popen(
