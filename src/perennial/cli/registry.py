@@ -92,7 +92,7 @@ def promote(
     """Make a version champion by hand, past the gate; the log says who and why."""
     settings = Settings.load()
     registry = Registry(open_store(settings))
-    _known(registry, model, version)
+    known(registry, model, version)
     entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
     )
@@ -110,7 +110,7 @@ def rollback(
     """Go back to a former champion."""
     settings = Settings.load()
     registry = Registry(open_store(settings))
-    _known(registry, model, to)
+    known(registry, model, to)
     entry = registry.rollback(
         model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC), to=to
     )
@@ -151,7 +151,7 @@ def versions_of(registry: Registry, model: str) -> list[str]:
     return list(found)
 
 
-def _known(registry: Registry, model: str, version: str | None) -> None:
+def known(registry: Registry, model: str, version: str | None) -> None:
     """Raises NotFoundError where the model is unknown or has no such version, saying which there are."""
     found = versions_of(registry, model)
     if version is not None and version not in found:

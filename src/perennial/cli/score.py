@@ -1,0 +1,229 @@
+"""``score`` puts a file through a version of a model, in this process: the same scorer the function and Spark use."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from perennial.cli.output import Json, complain, show_json
+from perennial.cli.registry import known, versions_of
+from perennial.errors import DataError, NotFoundError, SettingsError
+from perennial.serving.batch_job import OutputFormat
+from perennial.settings import Settings
+from perennial.store import Store, open_store
+
+if TYPE_CHECKING:
+    from perennial.scoring.files import Progress
+    from perennial.scoring.results import Refused, Summary
+    from perennial.scoring.writing import QuarantineWriter
+
+INTERRUPTED = 130
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(score)
+
+
+def score(
+    model: Annotated[str, typer.Argument(help="Name of the model.")],
+    data: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="CSV, JSON Lines (both also gzipped) or Parquet; told apart by content."),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the rows go: NAME.csv or NAME.parquet.")],
+    version: Annotated[str | None, typer.Option(help="Another version than the champion.")] = None,
+    keep: Annotated[str, typer.Option(help="Columns of the input to copy beside the predictions: all, or a,b,c.")] = "",
+    quarantine: Annotated[
+        Path | None, typer.Option(help="Where rows that do not fit go; OUT's name with .quarantine.csv by default.")
+    ] = None,
+    output_format: Annotated[
+        OutputFormat | None, typer.Option("--format", help="Where OUT's name does not say it.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads that parse and score; one a CPU by default.", min=1)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a file: every row comes back with its prediction, or goes to the quarantine with the reason."""
+    from perennial.scoring.local import format_of, writable
+
+    task = _Task(
+        model=model, data=data, out=writable(out, data), format=format_of(out, output_format),
+        quarantine=writable(quarantine or out.with_name(f"{out.stem}.quarantine.csv"), data, out),
+        keep=True if keep == "all" else tuple(name.strip() for name in keep.split(",") if name.strip()),
+        threads=threads,
+    )  # fmt: skip
+    started = time.monotonic()
+    try:
+        with _terminable():
+            done = _score(task, open_store(Settings.load()), version)
+    except KeyboardInterrupt:
+        typer.secho("Stopped; nothing was written.", fg=typer.colors.YELLOW, err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    if as_json:
+        show_json(done.told())
+    else:
+        _show(done, time.monotonic() - started)
+    if done.summary.counts.rows and not done.summary.counts.scored:
+        complain(DataError("holds no row that could be scored.", file=str(data), remedy=f"See {task.quarantine}."))
+
+
+@dataclass(frozen=True)
+class _Task:
+    """What was asked for, checked."""
+
+    model: str
+    data: Path
+    out: Path
+    format: OutputFormat
+    quarantine: Path
+    keep: bool | tuple[str, ...]
+    threads: int | None
+
+
+@dataclass(frozen=True)
+class _Done:
+    """What came of it; ``reasons`` counts each (column, reason)."""
+
+    task: _Task
+    version: str
+    summary: Summary
+    reasons: Counter[tuple[str | None, str]]
+
+    @property
+    def quarantine(self) -> str | None:
+        return str(self.task.quarantine) if self.summary.counts.quarantined else None
+
+    def told(self) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "model": self.task.model, "version": self.version, "input": str(self.task.data),
+            "output": str(self.task.out), "format": self.task.format, **self.summary.counts.model_dump(),
+            "quarantine": self.quarantine, "warnings": list(self.summary.warnings),
+            "reasons": [
+                {"column": column, "reason": reason, "rows": rows}
+                for (column, reason), rows in self.reasons.most_common(20)
+            ],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """The quarantine, and how often each reason was given."""
+
+    writer: QuarantineWriter
+    reasons: Counter[tuple[str | None, str]] = field(default_factory=Counter)
+
+    def write(self, refused: Sequence[Refused]) -> None:
+        self.reasons.update((one.column, one.reason) for one in refused)
+        self.writer.write(refused)
+
+
+def _score(task: _Task, store: Store, version: str | None) -> _Done:
+    """Raises OSError as a SettingsError that names it: a disk that is full, or gone."""
+    from perennial.scoring.dialect import sniff
+    from perennial.scoring.files import score_file
+    from perennial.scoring.local import draft
+    from perennial.scoring.scorer import Scorer
+    from perennial.scoring.source import LocalSource
+    from perennial.scoring.writing import QuarantineWriter, writer_of
+    from perennial.serving.load import load
+
+    source = LocalSource(task.data)
+    version = _version(store, task.model, version)
+    predictor = load(store, task.model, version)
+    dialect = sniff(source, predictor.manifest.spec)
+    scorer = Scorer(predictor, names=dialect.names, keep=task.keep, file=str(task.data))
+    try:
+        with draft(task.out) as rows, draft(task.quarantine) as refused, _progress(source.size) as progress:
+            writer = writer_of(task.format, rows.sink, scorer.schema)
+            counted = _Counted(QuarantineWriter(refused.sink))
+            summary = score_file(scorer, source, dialect, writer, counted, progress=progress, threads=task.threads)
+            writer.close()
+            counted.writer.close()
+            if summary.counts.quarantined:
+                refused.keep()
+            else:
+                task.quarantine.unlink(missing_ok=True)  # of an earlier run, whose rows these are not
+            rows.keep()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise SettingsError(f"{task.out} could not be written ({reason}).", remedy="Look at the disk.") from error
+    finally:
+        source.close()
+    return _Done(task, version, summary, counted.reasons)
+
+
+def _version(store: Store, model: str, version: str | None) -> str:
+    """The version asked for, or the champion. Raises NotFoundError."""
+    from perennial.registry.registry import Registry
+
+    registry = Registry(store)
+    if version is not None:
+        known(registry, model, version)
+        return version
+    head = registry.head(model)
+    if head is None:
+        there = versions_of(registry, model)
+        raise NotFoundError(
+            f"Model {model} has no champion yet.", remedy=f"Name a version by --version: {', '.join(there)}."
+        )
+    return head.version
+
+
+def _show(done: _Done, seconds: float) -> None:
+    counts = done.summary.counts
+    for warning in done.summary.warnings:
+        typer.secho(f"warning: {warning}", fg=typer.colors.YELLOW, err=True)
+    rate = f"{seconds:.1f} s, {counts.rows / max(seconds, 1e-3):,.0f} rows/s"
+    typer.echo(f"Scored {counts.scored:,} of {counts.rows:,} rows by {done.task.model} {done.version} ({rate}).")
+    typer.echo(f"  {done.task.out}")
+    if done.quarantine:
+        typer.echo(f"  {done.quarantine}: {counts.quarantined:,} rows that do not fit")
+        for (column, reason), rows in done.reasons.most_common(3):
+            typer.echo(f"    {rows:,}: {f'{column!r} ' if column else ''}{reason}")
+
+
+@contextmanager
+def _progress(size: int) -> Iterator[Progress | None]:
+    """A bar on standard error where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from perennial.serving.batch_job import BatchCounts
+
+    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn(), TextColumn("{task.fields[rows]}", markup=False))
+    with Progress(*columns, console=Console(stderr=True, soft_wrap=True), transient=True) as bar:
+        task = bar.add_task("", total=size, rows="")
+
+        def tell(counts: BatchCounts, end: int) -> None:
+            refused = f", {counts.quarantined:,} refused" if counts.quarantined else ""
+            bar.update(task, completed=end, rows=f"{counts.scored:,} rows{refused}")
+
+        yield tell
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """For the block, SIGTERM means what Ctrl-C means: clean up, then end."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
