@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import capture, cycle, monitoring, serving
+from benchmarks import batch, capture, cycle, monitoring, serving
 
 if __name__ == "__main__":
-    sys.exit(serving.main([]) or capture.main([]) or cycle.main([]) or monitoring.main([]))
+    sys.exit(serving.main([]) or batch.main([]) or capture.main([]) or cycle.main([]) or monitoring.main([]))

@@ -21,9 +21,9 @@ from typing import Any, cast
 from mangum import Mangum
 
 from benchmarks import mixed
+from benchmarks.mixed_models import ROWS, make_spec, publish
 from benchmarks.serving import event_of
 from benchmarks.serving_process import Context, sample
-from benchmarks.serving_world import ROWS, make_spec, publish
 from lambdas.api.app import create_app
 from lambdas.api.gateway import Gateway
 from lambdas.api.handler import TEXT

@@ -16,27 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks import mixed
-from benchmarks.serving_world import BUCKET, MODEL, World, prepare
+from benchmarks.measuring import RIVALS, local_s3, spread
+from benchmarks.mixed_models import BUCKET, MODEL
+from benchmarks.serving_world import World, prepare
 
 ROOT = Path(__file__).parents[1]
-RIVALS = ROOT / ".local/envs/rivals"
 PROCESS = ROOT / "benchmarks/serving_process.py"
 NAMES = ("ours", "handwritten")
-SERVER = """
-import sys
-from moto.server import ThreadedMotoServer
-server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-server.start()
-print(server.get_host_and_port()[1], flush=True)
-sys.stdin.read()
-"""
 
 
 @dataclass(frozen=True)
@@ -139,11 +130,6 @@ def summarise(services: dict[str, Service]) -> dict[str, Any]:
     return figures
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    low, median, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
-    return {"median": median, "low": low, "high": high, "runs": len(values)}
-
-
 def percentile(ordered: list[float], percent: int) -> float:
     return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
 
@@ -158,21 +144,6 @@ def table(figures: dict[str, Any]) -> str:
     lines += [f"| ort.run alone | | {figures['bare_run_us']:.1f} µs | |", ""]
     lines += [f"{name}: {ratio:.2f}" for name, ratio in figures["ratios"].items()]
     return "\n".join(lines)
-
-
-@contextmanager
-def local_s3() -> Iterator[str]:
-    """An S3 endpoint in a process of its own, on a free port."""
-    server = subprocess.Popen(
-        [sys.executable, "-c", SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        text=True,
-    )  # fmt: skip
-    assert server.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 if __name__ == "__main__":
