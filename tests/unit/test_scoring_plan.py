@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from perennial.errors import DataError
-from perennial.scoring import text
+from perennial.scoring import plan
 from perennial.scoring.dialect import sniff
 from perennial.scoring.plan import PART_BYTES, plan_parts
 from perennial.scoring.results import Dialect
@@ -47,7 +47,7 @@ def _told(cell: object) -> object:
 
 def planned(source: BytesSource, dialect: Dialect, part_bytes: int, block: int) -> tuple[Dialect, Rows, int]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(text, "BLOCK_BYTES", block)
+        patch.setattr(plan, "BLOCK_BYTES", block)
         dialect, parts = plan_parts(source, dialect, SPEC, part_bytes)
     assert [part.number for part in parts] == list(range(len(parts)))
     assert (parts[0].start, parts[-1].end) == (dialect.body, source.size)

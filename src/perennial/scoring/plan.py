@@ -14,6 +14,8 @@ from perennial.serving.batch_job import BatchPart
 from perennial.spec import ModelSpec
 
 PART_BYTES = 256 << 20
+_PIECES = 8
+"""Blocks a part has at the least, so that parts come out near the size that was asked for."""
 
 
 def plan_parts(
@@ -39,7 +41,7 @@ def plan_parts(
 def _scanned(source: Source, dialect: Dialect, part_bytes: int) -> tuple[Dialect, tuple[BatchPart, ...]]:
     parts: list[BatchPart] = []
     start, place, first, rows = dialect.body, dialect.body, 0, 0
-    for block, count in _counted(source, dialect, min(BLOCK_BYTES, max(1, part_bytes // 8))):
+    for block, count in _counted(source, dialect, min(BLOCK_BYTES, max(1, part_bytes // _PIECES))):
         if block.kind == "open":
             raise open_quote(source.name, first + rows + 1)
         if dialect.encoding is None and (encoding := encoding_of(block.data)) is not None:

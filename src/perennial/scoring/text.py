@@ -22,22 +22,23 @@ def is_streamed(dialect: Dialect) -> bool:
 
 
 def text_rows(
-    source: Source, dialect: Dialect, part: BatchPart | None = None, *, size: int = BLOCK_BYTES
+    source: Source, dialect: Dialect, part: BatchPart | None = None, *, size: int | None = None
 ) -> Iterator[Chunk]:
     """The text behind the header, or that of ``part``, which of a streamed text is always the whole.
 
-    It comes about ``size`` bytes at a time.
+    It comes about ``size`` bytes at a time, or BLOCK_BYTES.
 
     Raises:
         DataError: damaged gzip, too much of it, or UTF-16 that ends within a character.
     """
+    size = size or BLOCK_BYTES
     if is_streamed(dialect):
         return _behind(text(source, gzip=dialect.gzip, encoding=dialect.encoding, size=size), dialect.body)
     start, end = (part.start, part.end) if part else (dialect.body, source.size)
     return _plain(source, start, end, size)
 
 
-def text(source: Source, *, gzip: bool, encoding: Encoding | None, size: int = BLOCK_BYTES) -> Iterator[Chunk]:
+def text(source: Source, *, gzip: bool, encoding: Encoding | None, size: int) -> Iterator[Chunk]:
     """The whole text with its header and byte-order mark, about ``size`` bytes at a time.
 
     Raises DataError as :func:`text_rows` does.
