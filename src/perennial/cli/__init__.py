@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import typer
 
-from perennial.cli import approve, cycle, data, doctor, environment, monitor, notify, predict, registry, replay, trace
+from perennial.cli import (
+    approve,
+    cycle,
+    data,
+    doctor,
+    environment,
+    monitor,
+    notify,
+    predict,
+    registry,
+    replay,
+    score,
+    score_new,
+    trace,
+)
 from perennial.cli.output import guarded
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 spec; 4 data; 5 not found; 6 conflict; "
     "7 integrity; 8 training or export; 9 not promoted; 10 S3 or Airflow unavailable; 11 deployment; "
-    "12 smoke test failed."
+    "12 smoke test failed; 13 files without a result."
 )
 
 app = typer.Typer(
@@ -21,7 +35,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for commands in (data, cycle, monitor, approve, registry, predict, trace, replay, notify, doctor, environment):
+for commands in (
+    data,
+    cycle,
+    monitor,
+    approve,
+    registry,
+    predict,
+    score,
+    score_new,
+    trace,
+    replay,
+    notify,
+    doctor,
+    environment,
+):
     commands.register(app)
 
 
