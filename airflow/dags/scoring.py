@@ -35,7 +35,7 @@ from perennial.spec import ModelSpec
 log = logging.getLogger(__name__)
 APPLICATION = os.environ.get("PERENNIAL_SPARK_APPLICATION")
 ROLE = os.environ.get("PERENNIAL_SPARK_ROLE") or ""
-ENTRY = "local:///usr/local/lib/perennial/spark_job.py"  # in the job's image
+ENTRY = "local:///opt/perennial/score.py"  # infra/spark/score.py, as its image has it
 LOOK_SECONDS = 60
 ENGINES = {"lambda": "request", "spark": "hand_over"}
 DOC = """### Scoring of `{name}`

@@ -215,7 +215,10 @@ def test_a_job_is_started_on_emr_serverless_and_waited_for_by_the_triggerer(emr:
     assert listed["id"] == came["job"]
     job = emr.get_job_run(applicationId=application, jobRunId=came["job"])["jobRun"]
     assert job["jobDriver"]["sparkSubmit"]["entryPointArguments"] == ARGUMENTS
-    assert job["jobDriver"]["sparkSubmit"]["entryPoint"].endswith("/spark_job.py")
+    entry = job["jobDriver"]["sparkSubmit"]["entryPoint"]
+    assert (
+        f"COPY infra/spark/score.py {entry.removeprefix('local://')}\n" in (ROOT / "infra/spark/Dockerfile").read_text()
+    )
     assert (job["executionRole"], job["name"]) == (ROLE, "perennial second")
     assert job["executionTimeoutMinutes"] == 12 * 60
 
