@@ -43,9 +43,11 @@ def rows_of(files: Sequence[RawFile]) -> list[tuple[str | None, ...]]:
     rows: list[tuple[str | None, ...]] = []
     for raw in files:
         cells = [column.cast(pa.string()).to_pylist() for column in raw.columns.values()]
-        found: dict[int, tuple[str | None, ...]]
-        found = dict(zip(raw.rows.tolist(), zip(*cells, strict=True), strict=True)) if len(raw.rows) else {}
-        found |= {one.row: (one.text, one.column, one.why(len(raw.header.names))) for one in raw.malformed}
+        found: dict[int, tuple[str | None, ...]] = {}
+        if len(raw.rows):
+            found = dict(zip(raw.rows.tolist(), zip(*cells, strict=True), strict=True))
+        for one in raw.malformed:
+            found[one.row] = (one.text, one.column, one.why(len(raw.header.names)))
         assert sorted(found) == list(range(1, len(found) + 1))
         rows += [found[number] for number in sorted(found)]
     return rows
@@ -57,10 +59,10 @@ def test_rows_as_text_are_those_of_the_parser(body: str, size: int, delimiter: s
     header = delimiter.join(("age", "score")).encode() + b"\n"
     data = body.encode()
     whole = csv_table(data, [pa.string()] * 2, delimiter=delimiter)
-    expected = {
-        n: (row["f0"], row["f1"]) for n, row in zip(whole.numbers.tolist(), whole.table.to_pylist(), strict=True)
-    }
-    expected |= {one.row: (one.text, None, f"has {one.fields} fields, the header 2") for one in whole.malformed}
+    cells = zip(*(column.to_pylist() for column in whole.table.columns), strict=True)
+    expected: dict[int, tuple[str | None, ...]] = dict(zip(whole.numbers.tolist(), cells, strict=True))
+    for one in whole.malformed:
+        expected[one.row] = (one.text, None, f"has {one.fields} fields, the header 2")
     dialect = Dialect(format="csv", delimiter=delimiter, encoding="utf-8", names=("age", "score"), body=len(header))
     try:
         found = rows_of(read(header + data, dialect, size=size, typed=False))
