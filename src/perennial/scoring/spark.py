@@ -49,7 +49,8 @@ def session(name: str, *, cores: int | None = None) -> SparkSession:
     builder = SparkSession.builder.appName(name)
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # by spark-submit, which says where and with what
         return builder.getOrCreate()
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # the setting of that name is not heeded
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     for key, value in _LOCAL.items():
         builder = builder.config(key, value)
     return builder.master(f"local[{cores or '*'},{ATTEMPTS}]").getOrCreate()
