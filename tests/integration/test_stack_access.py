@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,12 +17,16 @@ from botocore.exceptions import ClientError
 from perennial import keys
 from perennial.deploy.aws import Aws
 from perennial.deploy.up import LocalStack
+from perennial.serving.batch_job import BatchOptions, BatchRequest
 from perennial.store import Store
 
 COMMITTED, LANDED = "guarded/registry/versions/1/manifest.json", "guarded/landing/data.csv"
 COLLECTED = keys.collected("guarded", "feedback", 1)
 LABEL = keys.label("guarded", "2026-11-21", "id")
 BATCH = keys.prediction_batch("guarded", "2026-11-21", "080000000", "090000000", "0" * 64)
+UPLOADED = keys.batch_upload("guarded", "0" * 32, "in.csv")
+RESULT = keys.batch_out("guarded", "in.csv", "v", "0" * 32, "csv")
+ASKED = keys.batch_request("guarded", "1" * 32)
 
 PROBE = """
 import boto3
@@ -67,7 +72,7 @@ def _probing(stack: LocalStack, function: str, name: str) -> Iterator[Probe]:
         Code={"ZipFile": archive.getvalue()},
     )
     s3 = stack.aws().client("s3")
-    for key in (COMMITTED, LANDED, COLLECTED):
+    for key in (COMMITTED, LANDED, COLLECTED, UPLOADED, RESULT):
         s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
 
     def probe(call: str, **arguments: Any) -> str:
@@ -107,6 +112,11 @@ def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> No
         ("put_object", {"Key": "_perennial/other", "Body": "changed"}),
         ("get_object", {"Key": COLLECTED}),
         ("get_object", {"Key": BATCH}),
+        ("get_object", {"Key": UPLOADED}),
+        ("put_object", {"Key": RESULT, "Body": "changed"}),
+        ("put_object", {"Key": keys.batch_in("guarded", "in.csv"), "Body": "changed"}),
+        ("put_object", {"Key": keys.batch_result("guarded", "0" * 32), "Body": "changed"}),
+        ("list_objects_v2", {"Prefix": keys.batch_works("guarded")}),
         ("list_objects_v2", {"Prefix": keys.feedback("guarded")}),
         ("delete_object", {"Key": LABEL}),
         ("delete_object", {"Key": keys.FEEDBACK_KEY}),
@@ -127,6 +137,16 @@ def test_the_api_keeps_labels_and_its_key(under_the_api_s_role: Probe) -> None:
         assert under_the_api_s_role("get_object", Key=key) == "allowed"
     assert under_the_api_s_role("get_object", Key=keys.label("guarded", "2026-11-21", "none")) == "NoSuchKey"
     assert under_the_api_s_role("get_object", Key=keys.FEEDBACK_KEY) in ("allowed", "NoSuchKey")
+
+
+def test_the_api_takes_files_and_gives_results(under_the_api_s_role: Probe) -> None:
+    assert under_the_api_s_role("put_object", Key=UPLOADED, Body="file") == "allowed"
+    assert under_the_api_s_role("list_objects_v2", Prefix=keys.batch_uploads("guarded", "0" * 32)) == "allowed"
+    assert under_the_api_s_role("get_object", Key=RESULT) == "allowed"
+    asked = BatchRequest(model="guarded", name="in.csv", options=BatchOptions(), created=datetime.now(UTC))
+    assert under_the_api_s_role("put_object", Key=ASKED, Body=asked.to_bytes().decode()) == "allowed"
+    for key in (keys.batch_request("guarded", "2" * 32), keys.batch_result("guarded", "2" * 32)):
+        assert under_the_api_s_role("get_object", Key=key) == "NoSuchKey"
 
 
 def test_the_capture_keeps_predictions(under_the_capture_s_role: Probe) -> None:
