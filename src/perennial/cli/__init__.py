@@ -6,6 +6,7 @@ import typer
 
 from perennial.cli import (
     approve,
+    batches,
     cycle,
     data,
     doctor,
@@ -44,6 +45,7 @@ for commands in (
     predict,
     score,
     score_new,
+    batches,
     trace,
     replay,
     notify,
