@@ -11,11 +11,14 @@ import pytest
 
 from perennial.datasets.reading import Header, Malformed, RawFile
 from perennial.errors import DataError
+from perennial.scoring.dialect import sniff
 from perennial.scoring.refusals import MAX_CELL, MAX_RECORD
 from perennial.scoring.results import ScoredBlock, Unit
 from perennial.scoring.scorer import RUN_ROWS, Scorer
+from perennial.scoring.units import units
 from perennial.serving.predictor import Predictor
 from tests.support.models import MIXED, MIXED_RECORD, build, make_spec
+from tests.support.sources import BytesSource
 
 COLUMNS: dict[str, list[str | None]] = {
     "Age": ["33", "34", "9", "x"],
@@ -46,6 +49,19 @@ def score(model: Predictor, columns: dict[str, Any], *, keep: Any = False, **mor
     block = Scorer(model, names=tuple(columns), keep=keep).score(unit(columns, **more))
     assert block.rows == block.table.num_rows + len(block.refused)
     return block
+
+
+def test_a_refused_row_is_shown_as_it_stands_in_the_file_whatever_its_unit_holds() -> None:
+    spec = make_spec("mixed", "binary", MIXED)
+    row = '33,"7.50",5-6 hours,Nowhere,soon\n'
+    found = []
+    for other in ("", '34,"x",5-6 hours,Pune,\n'):  # which leaves all of its block as text
+        source = BytesSource((",".join(NAMES) + "\n" + row + other).encode())
+        dialect = sniff(source, spec)
+        scorer = Scorer(predictor("binary"), names=dialect.names)
+        found += [block.refused[0] for block in map(scorer.score, units(source, dialect, spec))]
+    assert json.loads(found[0].record)["CGPA"] == "7.50"
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])

@@ -12,7 +12,7 @@ MAX_UNPACKED_BYTES = 4_000_000_000
 MAX_RATIO = 250
 FREE_BYTES = 16 << 20
 """From here on more than MAX_RATIO bytes for each packed one mean that the file is there to do harm."""
-READ_BYTES = 1 << 20
+READ_BYTES = 4 << 20
 
 
 def gunzipped(source: Source, size: int) -> Iterator[Chunk]:

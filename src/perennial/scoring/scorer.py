@@ -57,13 +57,13 @@ class Scorer:
         """
         raw = unit.read()
         encoded = encode_columns(raw, self.spec)
-        refused, places = _refused(raw, encoded)
+        refused, places = _refused(unit, raw, encoded)
         x = encoded.x if places is None else encoded.x[places]
         scores = self._run(x)
         unanswered = _unanswered(scores)
         if unanswered is not None:
             at = np.arange(len(raw.rows)) if places is None else places
-            refused += refusals(raw, at[unanswered], [(None, NO_ANSWER)] * int(unanswered.sum()))
+            refused += refusals(_as_it_stands(unit, raw), at[unanswered], [(None, NO_ANSWER)] * int(unanswered.sum()))
             places, x, scores = at[~unanswered], x[~unanswered], _chosen(scores, ~unanswered)
         if raw.malformed or unanswered is not None:
             refused = sorted(refused + malformed(raw), key=lambda one: one.row)
@@ -104,13 +104,18 @@ class Scorer:
         return column if column.type == kind else _text(column)
 
 
-def _refused(raw: RawFile, encoded: Encoded) -> tuple[list[Refused], NDArray[np.intp] | None]:
+def _refused(unit: Unit, raw: RawFile, encoded: Encoded) -> tuple[list[Refused], NDArray[np.intp] | None]:
     """The rows that break a rule, and the places of the others; None where none does."""
     if encoded.reason is None:
         return [], None
     broken = np.flatnonzero(encoded.reason)
     why: list[Reason] = [encoded.reasons[code - 1] for code in encoded.reason[broken]]
-    return refusals(raw, broken, why), np.flatnonzero(encoded.reason == FINE)
+    return refusals(_as_it_stands(unit, raw), broken, why), np.flatnonzero(encoded.reason == FINE)
+
+
+def _as_it_stands(unit: Unit, raw: RawFile) -> RawFile:
+    """The rows as a quarantine shows them, whatever else their unit holds: 1.50 as it was written, not as 1.5."""
+    return unit.text() if unit.text is not None else raw
 
 
 def _unanswered(scores: Scores) -> NDArray[np.bool_] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -74,10 +75,15 @@ class ObjectSource:
 
 
 def chunks(source: Source, start: int = 0, end: int | None = None, size: int = CHUNK_BYTES) -> Iterator[bytes]:
-    """The bytes of a source in order, ``size`` at a time."""
+    """The bytes of a source in order, ``size`` at a time; the next are fetched while these are worked on."""
     last = source.size if end is None else min(end, source.size)
-    for place in range(start, last, size):
-        yield source.read(place, min(place + size, last))
+    with ThreadPoolExecutor(1, thread_name_prefix="read") as ahead:
+        coming: Future[bytes] | None = None
+        for place in range(start, last, size):
+            data = coming.result() if coming else source.read(place, min(place + size, last))
+            after = place + size
+            coming = ahead.submit(source.read, after, min(after + size, last)) if after < last else None
+            yield data
 
 
 class SourceFile(io.RawIOBase):
