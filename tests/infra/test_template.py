@@ -79,7 +79,7 @@ def test_roles_say_what_they_may_do_and_nothing_is_a_wildcard(resources: dict[st
 def test_functions_write_what_they_take_and_no_role_deletes(resources: dict[str, Any]) -> None:
     actions = {action for one in statements(resources, "AWS::IAM::Role") for action in as_list(one["Action"])}
     s3 = {action for action in actions if action.startswith("s3:")}
-    assert s3 == {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+    assert s3 == {"s3:AbortMultipartUpload", "s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "s3:PutObject"}
     writable = [
         place["Fn::Sub"].removeprefix("${DataBucket.Arn}/")
         for one in statements(resources, "AWS::IAM::Role")
@@ -87,14 +87,17 @@ def test_functions_write_what_they_take_and_no_role_deletes(resources: dict[str,
         for place in as_list(one["Resource"])
     ]
     assert sorted(writable) == [
-        "*/feedback/????-??-??/*.json", "*/predictions/????-??-??/*.jsonl", "_perennial/feedback.key",
+        "*/batch/in/api/*", "*/batch/out/*", "*/batch/quarantine/*.csv", "*/batch/requests/*.json",
+        "*/batch/status/*.json", "*/batch/tasks/*.json", "*/feedback/????-??-??/*.json",
+        "*/predictions/????-??-??/*.jsonl", "_perennial/feedback.key", "_perennial/staging/*/batch/*",
     ]  # fmt: skip
     for key in (keys.FEEDBACK_KEY, keys.label("m", "2026-11-21", "id"), keys.contradiction("m", "2026-11-21", "id"),
                 keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64)):  # fmt: skip
         assert any(fnmatchcase(key, pattern) for pattern in writable), key
     for key in (keys.collected("m", "feedback", 1), keys.label_file("m", "0"), keys.alias("m", "champion")):
         assert not any(fnmatchcase(key, pattern) for pattern in writable), key
-    assert not [action for action in actions if "Delete" in action or action.startswith("iam:")]
+    deletes = {action for action in actions if "Delete" in action or action.startswith("iam:")}
+    assert deletes == {"sqs:DeleteMessage"}  # of what was worked on
     for properties in of_type(resources, "AWS::IAM::Role").values():
         assert "ManagedPolicyArns" not in properties
 
@@ -173,7 +176,7 @@ def test_new_files_are_told_to_the_landing_queue_by_this_bucket_alone(resources:
     suffixes = [one["Filter"]["S3Key"]["Rules"] for one in told]
     assert suffixes == [[{"Name": "suffix", "Value": value}] for value in (".csv", ".csv.gz", ".parquet")]
     assert {str(one["Queue"]) for one in told} == {str({"Fn::GetAtt": ["LandingQueue", "Arn"]})}
-    (policy,) = of_type(resources, "AWS::SQS::QueuePolicy").values()
+    policy = of_type(resources, "AWS::SQS::QueuePolicy")["LandingQueuePolicy"]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert (statement["Principal"], statement["Action"]) == ({"Service": "s3.amazonaws.com"}, "sqs:SendMessage")
     source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
@@ -184,7 +187,106 @@ def test_new_files_are_told_to_the_landing_queue_by_this_bucket_alone(resources:
 def test_a_file_that_fails_again_and_again_is_set_aside(resources: dict[str, Any]) -> None:
     queues = of_type(resources, "AWS::SQS::Queue")
     assert all(one["SqsManagedSseEnabled"] for one in queues.values())
-    assert queues["LandingQueue"]["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["LandingDeadQueue", "Arn"]}
+    for name in ("Landing", "Scoring"):
+        dead = queues[f"{name}Queue"]["RedrivePolicy"]["deadLetterTargetArn"]
+        assert dead == {"Fn::GetAtt": [f"{name}DeadQueue", "Arn"]}
+
+
+RULES = {
+    "ScoreFilesRule": "*/batch/in/*",
+    "ScoreRequestsRule": "*/batch/requests/*",
+    "ScoreTasksRule": "*/batch/tasks/*",
+}
+
+
+def test_what_is_to_be_scored_is_told_to_the_scoring_queue_by_rules_alone(resources: dict[str, Any]) -> None:
+    notified = resources["DataBucket"]["Properties"]["NotificationConfiguration"]["EventBridgeConfiguration"]
+    assert notified == {"EventBridgeEnabled": True}
+    found = {}
+    for name, rule in of_type(resources, "AWS::Events::Rule").items():
+        pattern = rule["EventPattern"]
+        assert (pattern["source"], pattern["detail-type"]) == (["aws.s3"], ["Object Created"])
+        assert pattern["detail"]["bucket"] == {"name": [{"Ref": "DataBucket"}]}
+        ((wildcard,),) = (one.values() for one in pattern["detail"]["object"]["key"])
+        found[name] = wildcard
+        (target,) = rule["Targets"]
+        assert target["Arn"] == {"Fn::GetAtt": ["ScoringQueue", "Arn"]}
+        assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": ["ScoringDeadQueue", "Arn"]}}
+        assert rule.get("State", "ENABLED") == "ENABLED"
+    assert found == RULES
+    (statement,) = of_type(resources, "AWS::SQS::QueuePolicy")["ScoringQueuePolicy"]["PolicyDocument"]["Statement"]
+    assert (statement["Principal"], statement["Action"]) == ({"Service": "events.amazonaws.com"}, "sqs:SendMessage")
+    senders = statement["Condition"]["ArnEquals"]["aws:SourceArn"]
+    assert senders == [{"Fn::GetAtt": [name, "Arn"]} for name in RULES]
+
+
+def test_each_object_that_starts_work_is_told_of_and_no_other() -> None:
+    started = (
+        keys.batch_in("m", "dt=2026-01-01/a b.csv"), keys.batch_upload("m", "job", "a.csv"),
+        keys.batch_request("m", "job"), keys.batch_task("m", "work", "part-000001"),
+    )  # fmt: skip
+    for key in started:
+        assert [fnmatchcase(key, pattern) for pattern in RULES.values()].count(True) == 1, key
+    for key in (
+        keys.batch_plan("m", "w"), keys.batch_progress("m", "w"), keys.batch_result("m", "w"),
+        keys.batch_part("m", "w", 1), keys.batch_piece("m", "w", 1, "scored"), keys.batch_waiting("m") + "a.csv",
+        keys.batch_out("m", "a.csv", "v", "w", "csv"), keys.batch_quarantine("m", "a.csv", "v", "w"),
+        keys.landing("m", "a.csv"), keys.log_entry("m", 1),
+    ):  # fmt: skip
+        assert not any(fnmatchcase(key, pattern) for pattern in RULES.values()), key
+
+
+def test_the_scoring_may_write_what_it_makes_and_read_what_that_takes(resources: dict[str, Any]) -> None:
+    said = [policy["PolicyDocument"] for policy in of_type(resources, "AWS::IAM::Role")["ScoreRole"]["Policies"]]
+    allowed: dict[str, list[str]] = {}
+    for one in (statement for document in said for statement in document["Statement"]):
+        for action in as_list(one["Action"]):
+            places = [place.get("Fn::Sub", "") for place in as_list(one["Resource"])]
+            allowed.setdefault(action, []).extend(place.removeprefix("${DataBucket.Arn}/") for place in places)
+
+    def may(action: str, key: str) -> bool:
+        return any(fnmatchcase(key, place) for place in allowed[action])
+
+    made = (
+        keys.batch_plan("m", "w"), keys.batch_progress("m", "w"), keys.batch_result("m", "w"),
+        keys.batch_part("m", "w", 1), keys.batch_piece("m", "w", 1, "scored"), keys.batch_task("m", "w", "join"),
+        keys.batch_out("m", "api/job/a.csv", "v", "w", "parquet"), keys.batch_quarantine("m", "a.csv", "v", "w"),
+    )  # fmt: skip
+    for key in made:
+        assert may("s3:PutObject", key) and may("s3:GetObject", key) and may("s3:AbortMultipartUpload", key), key
+    for key in (
+        keys.batch_in("m", "a.csv"), keys.batch_upload("m", "job", "a.csv"), keys.batch_waiting("m") + "a.csv",
+        keys.batch_request("m", "job"),
+    ):  # fmt: skip
+        assert may("s3:GetObject", key) and may("s3:GetObjectVersion", key) and not may("s3:PutObject", key), key
+    for key in (keys.alias("m", "champion"), keys.registry_blob("m", "0")):
+        assert may("s3:GetObject", key) and not may("s3:PutObject", key), key
+    for key in (
+        keys.FEEDBACK_KEY, keys.landing("m", "a.csv"), keys.label("m", "2026-11-21", "id"),
+        keys.predictions("m", "2026-11-21") + "a.jsonl", keys.pull_staging("m", "source", "run"),
+    ):  # fmt: skip
+        assert not may("s3:GetObject", key) and not may("s3:PutObject", key), key
+
+
+def test_the_scoring_works_on_a_few_messages_at_a_time_and_longer_than_any_takes(resources: dict[str, Any]) -> None:
+    function = of_type(resources, "AWS::Serverless::Function")["ScoreFunction"]
+    assert (function["MemorySize"], function["Timeout"]) == (1769, 900)
+    (mapping,) = of_type(resources, "AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "ScoringConcurrency"}}
+    assert 1 <= mapping["BatchSize"] <= 10
+    queue = of_type(resources, "AWS::SQS::Queue")["ScoringQueue"]
+    assert queue["VisibilityTimeout"] > function["Timeout"]
+    from perennial.scoring.batch.bench import LONGEST_SECONDS
+
+    assert function["Timeout"] > LONGEST_SECONDS
+
+
+def test_somebody_is_told_of_what_could_not_be_scored(resources: dict[str, Any]) -> None:
+    (alarm,) = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    assert alarm["AlarmActions"] == [{"Ref": "Notices"}]
+    assert alarm["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert alarm["Dimensions"] == [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["ScoringDeadQueue", "QueueName"]}}]
 
 
 def test_logs_end_and_one_origin_may_call(resources: dict[str, Any]) -> None:
@@ -209,10 +311,11 @@ def test_the_gateway_allows_and_shows_what_the_server_does_without_one(resources
 
 
 def test_nothing_costs_at_rest(resources: dict[str, Any]) -> None:
-    """Storage aside: no provisioned concurrency, no snapshots, no keys, no addresses, no clusters."""
+    """Storage aside: no provisioned concurrency, no snapshots, no keys, no addresses, no clusters. The one alarm is
+    within the ten that AWS never charges for."""
     assert {resource["Type"].rsplit("::", 1)[0] for resource in resources.values()} == {
         "AWS::S3", "AWS::IAM", "AWS::Logs", "AWS::Lambda", "AWS::Serverless", "AWS::ApiGatewayV2", "AWS::SNS",
-        "AWS::SQS",
+        "AWS::SQS", "AWS::Events", "AWS::CloudWatch",
     }  # fmt: skip
     for properties in of_type(resources, "AWS::Serverless::Function").values():
         assert not {"ProvisionedConcurrencyConfig", "SnapStart", "VpcConfig"} & set(properties)
