@@ -14,6 +14,7 @@ from perennial.deploy.site import content_type, publish
 from perennial.errors import DeployError
 
 API = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+UPLOADS = "https://data.s3.eu-west-1.amazonaws.com/"
 
 
 @pytest.fixture
@@ -30,8 +31,8 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def dist(tmp_path: Path) -> Path:
     (tmp_path / "assets").mkdir()
-    (tmp_path / "index.html").write_text("<meta content=\"connect-src 'self' __API_ORIGIN__\">")
-    (tmp_path / "assets/app.js").write_text("__API_ORIGIN__")
+    (tmp_path / "index.html").write_text("<meta content=\"connect-src 'self' __API_ORIGIN__ __UPLOAD_URL__\">")
+    (tmp_path / "assets/app.js").write_text("__API_ORIGIN__ __UPLOAD_URL__")
     return tmp_path
 
 
@@ -39,25 +40,26 @@ def body(s3: Any, key: str) -> str:
     return str(s3.get_object(Bucket="site", Key=key)["Body"].read().decode())
 
 
-def test_pages_may_call_the_origin_of_the_api_only(s3: Any, dist: Path) -> None:
-    assert publish(s3, "site", dist, API) == 3
+def test_pages_may_call_the_api_and_send_files_to_one_address_and_no_other(s3: Any, dist: Path) -> None:
+    assert publish(s3, "site", dist, API, UPLOADS) == 3
     assert body(s3, "index.html") == (
-        "<meta content=\"connect-src 'self' https://abc.execute-api.eu-west-1.amazonaws.com\">"
+        "<meta content=\"connect-src 'self' https://abc.execute-api.eu-west-1.amazonaws.com "
+        'https://data.s3.eu-west-1.amazonaws.com/">'
     )
-    assert body(s3, "assets/app.js") == "__API_ORIGIN__"
+    assert body(s3, "assets/app.js") == "__API_ORIGIN__ __UPLOAD_URL__"
     assert json.loads(body(s3, "config.json")) == {"api": API}
 
 
 def test_files_are_typed_and_revalidated(s3: Any, dist: Path) -> None:
-    publish(s3, "site", dist, API)
+    publish(s3, "site", dist, API, UPLOADS)
     head = s3.head_object(Bucket="site", Key="assets/app.js")
     assert (head["ContentType"], head["CacheControl"]) == ("text/javascript; charset=utf-8", "no-cache")
 
 
 def test_what_is_no_longer_part_of_the_site_goes(s3: Any, dist: Path) -> None:
-    publish(s3, "site", dist, API)
+    publish(s3, "site", dist, API, UPLOADS)
     (dist / "assets/app.js").rename(dist / "assets/app-2.js")
-    publish(s3, "site", dist, API)
+    publish(s3, "site", dist, API, UPLOADS)
     keys = {entry["Key"] for entry in s3.list_objects_v2(Bucket="site")["Contents"]}
     assert keys == {"index.html", "config.json", "assets/app-2.js"}
 
@@ -65,14 +67,14 @@ def test_what_is_no_longer_part_of_the_site_goes(s3: Any, dist: Path) -> None:
 def test_what_the_pages_show_stays(s3: Any, dist: Path) -> None:
     s3.put_object(Bucket="site", Key=keys.page_data("iris", "model.json"), Body=b"{}")
     s3.put_object(Bucket="site", Key="database.json", Body=b"{}")
-    publish(s3, "site", dist, API)
+    publish(s3, "site", dist, API, UPLOADS)
     found = {entry["Key"] for entry in s3.list_objects_v2(Bucket="site")["Contents"]}
     assert found == {"index.html", "config.json", "assets/app.js", "data/iris/model.json"}
 
 
 def test_an_unbuilt_site_is_not_published(s3: Any, tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"index\.html does not exist.*make build"):
-        publish(s3, "site", tmp_path, API)
+        publish(s3, "site", tmp_path, API, UPLOADS)
     assert "Contents" not in s3.list_objects_v2(Bucket="site")
 
 

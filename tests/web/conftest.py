@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from perennial.deploy.form import build_form
 from perennial.store import Store, memory_store
 from tests.support import models
 from tests.support.browser import find_browser
+from tests.web.bucket_host import BucketHost, bucket_host
 from tests.web.web_harness import (
     FRONTEND,
     Api,
@@ -21,6 +22,8 @@ from tests.web.web_harness import (
     site_host,
 )
 
+MOST = 20_000_000
+"""Bytes that the API of these tests lets a file have."""
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -132,12 +135,12 @@ def visit(context: Context, api: Api, host: SiteHost) -> Iterator[Open]:
         url = host.publish(api.url)
         found = Visit(context(**options).new_page(), frozenset({origin_of(url), api.url}), api=api)
         visits.append(found)
-        _observe(found, f"{url}#{model}" if model else url)
+        observe(found, f"{url}#{model}" if model else url)
         return found
 
     yield open_page
     for each in visits:
-        _judge(each)
+        judge(each)
 
 
 @pytest.fixture
@@ -148,12 +151,44 @@ def watch(context: Context) -> Iterator[Watch]:
     def open_page(url: str, **options: Any) -> Page:
         found = Watched(context(**options).new_page(), frozenset({origin_of(url)}))
         watched.append(found)
-        _observe(found, url)
+        observe(found, url)
         return found.page
 
     yield open_page
     for each in watched:
-        _judge(each)
+        judge(each)
+
+
+@pytest.fixture
+def bucket(store: Store, host: SiteHost) -> Iterator[BucketHost]:
+    """Where the page for whole files sends them."""
+    with bucket_host(store, host.origin) as found:
+        yield found
+
+
+@pytest.fixture
+def batch_api(store: Store, host: SiteHost, bucket: BucketHost) -> Iterator[Api]:
+    with serving(store, host.origin, endpoint=bucket.origin, upload_bytes=MOST) as found:
+        yield found
+
+
+@pytest.fixture
+def desk(context: Context, batch_api: Api, bucket: BucketHost, host: SiteHost) -> Iterator[Open]:
+    """Opens the page for whole files: ``desk("iris", color_scheme="dark")``. Ends as a visit does."""
+    visits: list[Visit] = []
+
+    def open_page(model: str = "iris", **options: Any) -> Visit:
+        url = host.publish(batch_api.url, uploads=bucket.url).replace("index.html", "batch.html")
+        origins = frozenset({origin_of(url), batch_api.url, bucket.origin})
+        found = Visit(context(**options).new_page(), origins, api=batch_api)
+        visits.append(found)
+        observe(found, f"{url}?model={model}" if model else url)
+        expect(found.page.get_by_label("Choose files, or drop them here")).to_be_visible()
+        return found
+
+    yield open_page
+    for each in visits:
+        judge(each)
 
 
 @pytest.fixture(scope="session")
@@ -161,13 +196,16 @@ def axe(dist: Path) -> str:
     return (FRONTEND / "node_modules" / "axe-core" / "axe.min.js").read_text()
 
 
-def _judge(watched: Watched) -> None:
+def judge(watched: Watched) -> None:
+    """What every visit must keep to."""
     assert watched.blocked() == []
     assert watched.elsewhere() == []
     assert watched.complaints == []
 
 
-def _observe(visit: Watched, url: str) -> None:
+def observe(visit: Watched, url: str) -> None:
+    """Open a page, and take note of all that it asks for and complains of."""
+
     def asked(request: Request) -> None:
         visit.requests.append(request.url)
 

@@ -27,6 +27,7 @@ from perennial.store import Store
 
 ROOT = Path(__file__).parents[2]
 FRONTEND = ROOT / "frontend"
+BUCKET = "browser-tests"
 
 
 def npm(*arguments: str) -> str:
@@ -46,11 +47,16 @@ def npm(*arguments: str) -> str:
 
 @dataclass
 class Api:
-    """The real application on a port of its own, which it keeps when stopped and started again."""
+    """The real application on a port of its own, which it keeps when stopped and started again.
+
+    ``endpoint`` is where its links say the bucket is.
+    """
 
     store: Store
     origin: str
     port: int
+    endpoint: str | None = None
+    upload_bytes: int = 1_000_000_000
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
 
@@ -60,7 +66,13 @@ class Api:
 
     def start(self) -> None:
         # No time between two looks at the alias, so that a promotion is seen by the next request.
-        settings = Settings(bucket="browser-tests", refresh_seconds=0, allowed_origin=self.origin)
+        settings = Settings(
+            bucket=BUCKET,
+            refresh_seconds=0,
+            allowed_origin=self.origin,
+            aws_endpoint_url=self.endpoint,
+            upload_bytes=self.upload_bytes,
+        )
         app = create_app(settings, self.store)
         config = uvicorn.Config(app, host="127.0.0.1", port=self.port, log_level="error", lifespan="off")
         self._server = uvicorn.Server(config)
@@ -91,12 +103,12 @@ class SiteHost:
         )  # fmt: skip
         return Store(raw)
 
-    def publish(self, api_url: str, dist: Path | None = None) -> str:
-        """Publish the built site for one API with the code that deploys it; returns the page's address."""
+    def publish(self, api_url: str, dist: Path | None = None, uploads: str = "https://uploads.example/") -> str:
+        """Publish the built site for one API with the code that deploys it; returns the form's address."""
         bucket = f"site-{uuid.uuid4().hex[:12]}"
         self.s3.create_bucket(Bucket=bucket)
         self.s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(_open_to_read(bucket)))
-        publish(self.s3, bucket, dist or build_form(), api_url)
+        publish(self.s3, bucket, dist or build_form(), api_url, uploads)
         return f"{self.origin}/{bucket}/index.html"
 
 
@@ -118,9 +130,9 @@ def site_host() -> Iterator[SiteHost]:
 
 
 @contextmanager
-def serving(store: Store, origin: str) -> Iterator[Api]:
+def serving(store: Store, origin: str, **settings: Any) -> Iterator[Api]:
     """The real API over ``store``, open to the pages of ``origin``."""
-    api = Api(store, origin, free_port())
+    api = Api(store, origin, free_port(), **settings)
     api.start()
     try:
         yield api

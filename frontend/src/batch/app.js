@@ -15,7 +15,7 @@ import { JobCard } from "./job.js";
 import { createJobs } from "./jobs.js";
 import { memory } from "./keep.js";
 import { rest, seen } from "./pause.js";
-import { heading, holds, spoken } from "./words.js";
+import { heading, holds, spoken, titled } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -104,6 +104,7 @@ function Desk({ api, address, models, name, asked, onModel }) {
             html`<${JobCard}
               key=${job.key}
               job=${job}
+              title=${titled(jobs, index)}
               desk=${desk}
               now=${Date.now}
               onRemove=${() => {

@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 
 import { Badge, Table, When } from "../parts.js";
 import { figure, titleOf } from "../words.js";
-import { bytes, cell, standing, stopped } from "./words.js";
+import { bytes, cell, lost, standing, stopped } from "./words.js";
 
 /**
  * @typedef {import("./jobs.js").Job} Job
@@ -18,17 +18,20 @@ import { bytes, cell, standing, stopped } from "./words.js";
 /** Links last for a quarter of an hour; one that is older than this is fetched anew when it is followed. */
 const FRESH = 300_000;
 
-/** @param {{ job: Job, desk: Jobs, now: () => number, onRemove: () => void }} props */
-export function JobCard({ job, desk, now, onRemove }) {
+/**
+ * @param {{ job: Job, title: string, desk: Jobs, now: () => number, onRemove: () => void }} props
+ *   `title` tells it from another file of the same name.
+ */
+export function JobCard({ job, title, desk, now, onRemove }) {
   const { key, stage } = job;
   const { look, word, line, share } = standing(job, now());
   const state = stage.at === "following" ? stage.state : null;
-  const error = "error" in stage ? stage.error : null;
+  const stop = stage.at === "unsent" ? stopped(stage.error) : stage.at === "lost" ? lost(stage.error) : null;
   const isUnderWay = stage.at === "sending" || stage.at === "queued";
   return html`
     <section class="card job" aria-labelledby=${`${key}-title`}>
       <div class="head">
-        <h3 id=${`${key}-title`} tabindex="-1">${job.name}</h3>
+        <h3 id=${`${key}-title`} tabindex="-1">${title}</h3>
         <${Badge} state=${look}>${word}<//>
       </div>
       <p class="muted small">
@@ -36,14 +39,14 @@ export function JobCard({ job, desk, now, onRemove }) {
       </p>
       ${
         share !== undefined &&
-        html`<progress max="1" value=${share} aria-label=${`${job.name}: ${word}`} aria-describedby=${`${key}-line`}></progress>`
+        html`<progress max="1" value=${share} aria-label=${`${title}: ${word}`} aria-describedby=${`${key}-line`}></progress>`
       }
       ${line && html`<p class="help line" id=${`${key}-line`}>${line}</p>`}
       ${stage.at === "following" && stage.trouble !== null && html`<${Trouble} error=${stage.trouble} />`}
-      ${error !== null && html`<${Stopped} ...${stopped(error)} />`}
+      ${stop && html`<${Stopped} ...${stop} />`}
       ${state && html`<${Outcome} state=${state} />`}
       ${state?.results && html`<${Downloads} job=${job} state=${state} desk=${desk} now=${now} />`}
-      ${state?.preview && html`<${Preview} preview=${state.preview} scored=${state.rows.scored} />`}
+      ${state?.preview && html`<${Preview} title=${title} preview=${state.preview} scored=${state.rows.scored} />`}
       <div class="actions">
         ${isUnderWay && html`<button type="button" class="quiet" onClick=${() => desk.cancel(key)}>Cancel</button>`}
         ${
@@ -147,9 +150,10 @@ function kindOf(/** @type {Link} */ { media_type: type }) {
 }
 
 /** The first rows, as text and nothing else: a cell may hold whatever its author liked. */
-function Preview({ preview: { columns, rows }, scored }) {
+function Preview({ title, preview: { columns, rows }, scored }) {
   if (rows.length === 0) return null;
-  const caption = rows.length < scored ? `The first ${figure(rows.length)} of ${figure(scored)} rows` : "All rows";
+  const shown = rows.length < scored ? `The first ${figure(rows.length)} of ${figure(scored)}` : "All";
+  const caption = `${shown} scored rows of ${title}`;
   return html`<${Table}
     caption=${caption}
     head=${columns}

@@ -113,7 +113,7 @@ export function spoken({ name, stage }) {
     case "unsent":
       return `${name} was not sent. ${stopped(stage.error).title}`;
     case "lost":
-      return `${name}: ${stopped(stage.error).title}`;
+      return `${name}: ${lost(stage.error).title}`;
     case "following":
       if (stage.trouble) return `${name}: the connection is lost, asking again.`;
       return stage.state ? spokenState(name, stage.state) : "";
@@ -143,10 +143,14 @@ export function stopped(error) {
     const reasons = error.problems.map(({ field, reason }) => `${field}: ${reason}.`).join(" ");
     return { title: "The API does not take it like this.", advice: reasons || error.detail };
   }
-  if (error.kind === "missing" && !error.detail.includes("model")) {
-    return { title: "The API does not know this file.", advice: "It may have been removed. Choose it again." };
-  }
   return explain(error);
+}
+
+/** Why a file that was sent cannot be followed. @param {unknown} error @returns {{ title: string, advice: string }} */
+export function lost(error) {
+  return error instanceof ApiError && error.kind === "missing"
+    ? { title: "The API does not know this file.", advice: "It may have been removed. Choose it again." }
+    : stopped(error);
 }
 
 /** @type {Record<import("./upload.js").UploadFailure, (error: UploadError) => { title: string, advice: string }>} */
@@ -215,6 +219,13 @@ export function cell(text) {
 /** `customers.csv`, or `3 files`. @param {{ name: string }[]} files */
 export function listed(files) {
   return files.length === 1 ? files[0].name : count(files.length, "file");
+}
+
+/** What one of the files is called, newest first: by its name, and a number where it is not the first of that name. */
+export function titled(/** @type {{ name: string }[]} */ jobs, /** @type {number} */ index) {
+  const { name } = jobs[index];
+  const before = jobs.slice(index + 1).filter((each) => each.name === name).length;
+  return before > 0 ? `${name} (${before + 1})` : name;
 }
 
 /** @param {string} model */

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from perennial.errors import DeployError
+from perennial.settings import Settings
 
 _CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of the account to deploy to."
 _REFUSED_CREDENTIALS = frozenset(
@@ -30,6 +31,10 @@ class Aws:
     region: str = "us-east-1"
     access_key: str | None = None
     secret_key: str | None = None
+
+    def settings(self, bucket: str) -> Settings:
+        """The settings under which the parts of a stack here find its ``bucket``."""
+        return Settings(bucket=bucket, aws_endpoint_url=self.endpoint_url, region=self.region)
 
     def client(self, service: str) -> Any:
         """A boto3 client, made when first needed."""

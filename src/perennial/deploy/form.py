@@ -15,7 +15,7 @@ from perennial.errors import DeployError
 
 OLDEST_NODE = 20
 NPM_SECONDS = 300.0
-_INPUTS = ("build.mjs", "index.html", "model.html", "report.html", "src", "public")
+_INPUTS = ("build.mjs", "index.html", "batch.html", "model.html", "report.html", "src", "public")
 
 
 def build_form(root: Path = ROOT) -> Path:

@@ -14,15 +14,18 @@ from perennial.deploy.aws import aws_errors
 from perennial.errors import DeployError
 
 CONFIG = "config.json"
-API_ORIGIN = "__API_ORIGIN__"  # stands in a page's Content-Security-Policy for the one origin it may call
+API_ORIGIN = "__API_ORIGIN__"  # stands in a page's Content-Security-Policy for the origin of the API
+UPLOAD_URL = "__UPLOAD_URL__"  # stands there for the one address it may send files to
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".map": "application/json", ".woff2": "font/woff2"}
 
 
-def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
+def publish(s3: Any, bucket: str, dist: Path, api_url: str, upload_url: str) -> int:
     """Upload the folder ``dist`` and ``config.json``, remove what is no longer part of it; returns the number of files.
 
-    What stands under ``data/`` is not of the site's making, and stays.
+    ``api_url`` is where the pages ask, ``upload_url`` where they send files, as
+    :func:`perennial.serving.presign.upload_address` says it. What stands under ``data/`` is not of the site's making,
+    and stays.
 
     Raises:
         DeployError: the site has not been built, or S3 refused.
@@ -30,7 +33,7 @@ def publish(s3: Any, bucket: str, dist: Path, api_url: str) -> int:
     if not (dist / "index.html").is_file():
         raise DeployError(f"{dist}/index.html does not exist.", remedy="Run `make build`.")
     files = {path.relative_to(dist).as_posix(): path for path in sorted(dist.rglob("*")) if path.is_file()}
-    bodies = {key: _body(path, api_url) for key, path in files.items()}
+    bodies = {key: _body(path, api_url, upload_url) for key, path in files.items()}
     bodies[CONFIG] = json.dumps({"api": api_url}).encode()
     with aws_errors():
         _replace(s3, bucket, bodies)
@@ -55,9 +58,10 @@ def content_type(key: str) -> str:
     return f"{kind}; charset=utf-8" if is_text else kind
 
 
-def _body(path: Path, api_url: str) -> bytes:
+def _body(path: Path, api_url: str, upload_url: str) -> bytes:
     body = path.read_bytes()
     if path.suffix != ".html":
         return body
     address = urlsplit(api_url)
-    return body.replace(API_ORIGIN.encode(), f"{address.scheme}://{address.netloc}".encode())
+    filled = body.replace(API_ORIGIN.encode(), f"{address.scheme}://{address.netloc}".encode())
+    return filled.replace(UPLOAD_URL.encode(), upload_url.encode())

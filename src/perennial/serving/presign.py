@@ -81,7 +81,7 @@ class Links:
         policy = {"expiration": f"{_utc(now + min(lasting, LONGEST)):%Y-%m-%dT%H:%M:%SZ}", "conditions": conditions}
         encoded = base64.b64encode(json.dumps(policy).encode()).decode()
         fields = {"key": key, **named, "policy": encoded, "x-amz-signature": signature.of(encoded)}
-        return Form(self._origin + (self._folder or "/"), fields)
+        return Form(upload_address(self._settings), fields)
 
     def download(self, key: str, *, now: datetime, lasting: timedelta, disposition: str, media_type: str) -> str:
         """An address that gives the object for ``lasting``, under these headers Content-Disposition and Content-Type.
@@ -108,6 +108,12 @@ class Links:
 
     def _signature(self, now: datetime) -> _Signature:
         return _Signature(AwsKeys.find(self._settings, self._env), self._settings.region, now)
+
+
+def upload_address(settings: Settings) -> str:
+    """Where the form of :meth:`Links.upload` sends a file: what a page that uploads has to be allowed to call."""
+    origin, folder = _place(settings)
+    return origin + (folder or "/")
 
 
 class _Signature:
