@@ -116,10 +116,12 @@ def test_numbers_and_categories_are_typed_where_they_can_be() -> None:
 
 
 @pytest.mark.parametrize("cell", ["forty", "inf", "1e400", "1,5", " nan"])
-def test_one_number_that_is_none_leaves_its_block_as_text(cell: str) -> None:
-    raw = only(b"name,age,score,colour,town\n" + GOOD + f'cid,"{cell}",,red,Rome\n'.encode()).read()
+def test_one_number_that_is_none_leaves_its_column_as_text(cell: str) -> None:
+    raw = only(b"name,age,score,colour,town\n" + GOOD + f'cid,"{cell}",NA,red,Rome\n'.encode()).read()
     assert raw.columns["age"].to_pylist() == ["41", "7", cell]
-    assert {str(column.type) for column in raw.columns.values()} == {"string"}
+    assert raw.columns["score"].type == pa.float64()
+    assert raw.columns["score"].to_pylist() == [0.5, None, None]
+    assert pa.types.is_dictionary(raw.columns["colour"].type)
 
 
 def test_rows_with_a_nul_byte_are_left_out_with_their_column() -> None:

@@ -50,6 +50,10 @@ def test_a_header_may_hold_other_delimiters_quotes_and_lines() -> None:
     assert found.body == len(header)
 
 
+def test_brackets_around_names_make_no_json() -> None:
+    assert sniff(BytesSource(b"[id],[age]\n1,2\n"), SPEC).names == ("[id]", "[age]")
+
+
 def test_one_column_is_a_table_too() -> None:
     found = sniff(BytesSource(b"age\n1\n"), SPEC)
     assert (found.names, found.delimiter, found.body) == (("age",), ",", 4)

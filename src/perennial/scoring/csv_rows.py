@@ -1,8 +1,9 @@
-"""A block of CSV -> its columns: numbers as float64 and categories as dictionaries, or all as they stand there."""
+"""A block of CSV -> its columns: numbers as float64 and categories as dictionaries, or all as it stands there."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -37,13 +38,14 @@ class CsvRows:
         for column, feature in spec.features.items():
             if column.strip() in self._places:
                 self._types[self._places[column.strip()]] = _type_of(feature)
+        self._numbers = [place for place, kind in enumerate(self._types) if kind == _NUMBER]
 
     def read(self, data: bytes, encoding: Encoding | None, *, typed: bool) -> RawFile:
         """The rows of a block, numbered from 1.
 
-        With ``typed`` numbers and categories are no text, where every number of the block can be read as one; a null is
-        a usual mark of a missing value, and every other number is finite. Rows that hold NUL bytes, or that the
-        encoding has no characters for, are malformed.
+        With ``typed`` categories are dictionaries, and a column of numbers is float64 where all of it can be read
+        so: null is a usual mark of a missing value then, and every other number is finite. Rows that hold NUL bytes, or
+        that the encoding has no characters for, are malformed.
 
         Raises:
             DataError: the rows cannot be told apart.
@@ -60,26 +62,27 @@ class CsvRows:
         return _among(self._parsed(b"", typed=False), (row,))
 
     def _parsed(self, data: bytes, *, typed: bool) -> RawFile:
-        found = self._typed(data) if typed else None
-        if found is None:
-            found = self._texts_of(data)
+        found = self._typed(data) if typed else self._table(data, self._texts)
         columns = {name: _whole(found.table.column(place)) for name, place in self._places.items()}
         return RawFile(self._file, self._header, columns, found.numbers, found.malformed)
 
-    def _typed(self, data: bytes) -> CsvTable | None:
-        """None where a number cannot be read as one, or is not finite: its text alone tells which it is."""
+    def _typed(self, data: bytes) -> CsvTable:
+        """All numbers at once, or where some are none each column that can be read as such."""
         try:
             found = csv_table(data, self._types, delimiter=self._delimiter, nulls=_NULLS)
+            if all(_is_finite(found.table.column(place)) for place in self._numbers):
+                return found
         except pa.ArrowInvalid:
-            return None
-        for place, kind in enumerate(self._types):
-            if kind == _NUMBER and not _all_finite(found.table.column(place)):
-                return None
-        return found
+            pass
+        found = self._table(data, [_TEXT if kind == _NUMBER else kind for kind in self._types])
+        table = found.table
+        for place in self._numbers:
+            table = table.set_column(place, table.field(place).name, _as_numbers(table.column(place)))
+        return replace(found, table=table)
 
-    def _texts_of(self, data: bytes) -> CsvTable:
+    def _table(self, data: bytes, types: Sequence[pa.DataType]) -> CsvTable:
         try:
-            return csv_table(data, self._texts, delimiter=self._delimiter)
+            return csv_table(data, types, delimiter=self._delimiter)
         except pa.ArrowInvalid as error:
             reason = str(error).split("\n", 1)[0]
             raise DataError(
@@ -93,8 +96,18 @@ def _type_of(feature: Feature) -> pa.DataType:
     return _CATEGORY if isinstance(feature, CategoryFeature) else _TEXT
 
 
-def _all_finite(column: pa.ChunkedArray) -> bool:
-    """Of the values that are there; where any is not finite, so is their sum, and else seldom."""
+def _as_numbers(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The texts of a column as float64, or as they are where one is no finite number: its text tells what it is."""
+    missing = pc.is_in(column, value_set=pa.array(_NULLS))
+    try:
+        numbers = pc.if_else(missing, pa.scalar(None, _TEXT), column).cast(_NUMBER)
+    except pa.ArrowInvalid:
+        return column
+    return numbers if _is_finite(numbers) else column
+
+
+def _is_finite(column: pa.ChunkedArray) -> bool:
+    """Whether all values are that are there: where one is not, neither is their sum, and else seldom."""
     total = pc.sum(column).as_py()
     return total is None or math.isfinite(total) or bool(pc.all(pc.is_finite(column)).as_py())
 

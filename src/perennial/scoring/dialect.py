@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 from perennial.datasets.unpack import is_gzip, is_parquet
@@ -15,6 +16,7 @@ from perennial.spec import ModelSpec
 
 HEAD_BYTES = 1 << 20
 NO_ROWS = "It holds a header but no rows."
+_JSON_ARRAY = re.compile(rb"\[\s*[\[{\"\]\d-]")
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _FOREIGN = {
@@ -58,7 +60,7 @@ def _sniff_text(source: Source, spec: ModelSpec, *, gzip: bool) -> Dialect:
     encoding = wide or ("utf-8" if mark else encoding_of(head if whole else _whole_lines(head)))
     warnings: tuple[str, ...] = (WINDOWS_WARNING,) if encoding == "cp1252" else ()
     content = head[mark:].lstrip(b"\r\n\t ")
-    if content[:1] == b"[":
+    if _JSON_ARRAY.match(content):
         raise DataError("is a JSON array.", file=source.name, remedy="Write one object a line, as JSON Lines.")
     if content[:1] == b"{":
         from perennial.scoring.jsonl_units import jsonl_names
