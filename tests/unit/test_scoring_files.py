@@ -135,7 +135,7 @@ def test_parts_make_the_same_rows_as_the_whole(long: Path, threads: int) -> None
     whole, joined = Kept(), Kept()
     score(long, whole)
     source = LocalSource(long)
-    _, parts = plan_parts(source, sniff(source, SPEC), SPEC, 3 << 20)
+    _, parts = plan_parts(source, sniff(source, SPEC), 3 << 20)
     source.close()
     assert len(parts) > 2
     counts = [score(long, joined, part, threads=threads).counts for part in parts]
@@ -146,7 +146,7 @@ def test_parts_make_the_same_rows_as_the_whole(long: Path, threads: int) -> None
 
 def test_a_part_with_other_rows_than_planned_is_an_error(long: Path) -> None:
     source = LocalSource(long)
-    _, parts = plan_parts(source, sniff(source, SPEC), SPEC, 3 << 20)
+    _, parts = plan_parts(source, sniff(source, SPEC), 3 << 20)
     source.close()
     wrong = parts[1].model_copy(update={"rows": (parts[1].rows or 0) + 1})
     with pytest.raises(IntegrityError, match=r"part 1: held \d+ rows when it was planned, now \d+"):

@@ -48,7 +48,7 @@ def _told(cell: object) -> object:
 def planned(source: BytesSource, dialect: Dialect, part_bytes: int, block: int) -> tuple[Dialect, Rows, int]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(plan, "BLOCK_BYTES", block)
-        dialect, parts = plan_parts(source, dialect, SPEC, part_bytes)
+        dialect, parts = plan_parts(source, dialect, part_bytes)
     assert [part.number for part in parts] == list(range(len(parts)))
     assert (parts[0].start, parts[-1].end) == (dialect.body, source.size)
     for one, next_one in pairwise(parts):
@@ -94,8 +94,8 @@ def test_parts_of_json_lines_are_the_whole(lines: list[str], part_bytes: int, bl
 def test_a_file_of_up_to_one_and_a_half_parts_is_one_that_nobody_counts() -> None:
     source = BytesSource(b"age,score\n" + b"1,2\n" * 30)
     dialect = sniff(source, SPEC)
-    assert plan_parts(source, dialect, SPEC, 80) == (dialect, (BatchPart(number=0, start=10, end=130),))
-    _, parts = plan_parts(source, dialect, SPEC, 79)
+    assert plan_parts(source, dialect, 80) == (dialect, (BatchPart(number=0, start=10, end=130),))
+    _, parts = plan_parts(source, dialect, 79)
     assert sum(part.rows or 0 for part in parts) == 30
     assert PART_BYTES == 268_435_456
 
@@ -106,7 +106,7 @@ def test_what_can_be_read_from_its_beginning_only_is_one_part(packed: bool) -> N
     data = gzip.compress(body.encode()) if packed else body.encode("utf-16")
     source = BytesSource(data)
     dialect = sniff(source, SPEC)
-    settled, parts = plan_parts(source, dialect, SPEC, 10)
+    settled, parts = plan_parts(source, dialect, 10)
     assert (settled, len(parts), parts[0].end) == (dialect, 1, source.size)
     assert len(rows_of(source, settled, parts[0])) == 500
 

@@ -11,16 +11,13 @@ from perennial.scoring.results import Dialect
 from perennial.scoring.source import Source
 from perennial.scoring.text import BLOCK_BYTES, is_streamed, text_rows
 from perennial.serving.batch_job import BatchPart
-from perennial.spec import ModelSpec
 
 PART_BYTES = 256 << 20
 _PIECES = 8
 """Blocks a part has at the least, so that parts come out near the size that was asked for."""
 
 
-def plan_parts(
-    source: Source, dialect: Dialect, spec: ModelSpec, part_bytes: int = PART_BYTES
-) -> tuple[Dialect, tuple[BatchPart, ...]]:
+def plan_parts(source: Source, dialect: Dialect, part_bytes: int = PART_BYTES) -> tuple[Dialect, tuple[BatchPart, ...]]:
     """Cut a file into parts of about ``part_bytes``; up to one and a half of that it is one part, and nobody counts.
 
     Text is cut where a record ends, in one pass that counts rows and settles the encoding, which the dialect that

@@ -73,7 +73,7 @@ def _planned(bench: Bench, order: Order, predictor: Predictor) -> BatchPlan:
     source = bench.source(order.input, order.name)
     dialect = sniff(source, spec)
     Scorer(predictor, names=dialect.names, keep=options.keep, file=order.name)  # what it lacks is said now, once
-    dialect, parts = plan_parts(source, dialect, spec, bench.part_bytes)
+    dialect, parts = plan_parts(source, dialect, bench.part_bytes)
     return BatchPlan(
         model=order.model,
         version=predictor.manifest.version,
