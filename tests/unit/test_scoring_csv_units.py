@@ -191,6 +191,23 @@ def test_of_columns_of_one_name_the_first_counts_and_one_without_a_name_is_left_
     assert raw.columns["age"].to_pylist() == [41.0]
 
 
+def test_only_what_is_wanted_is_read_and_as_text_all_of_it() -> None:
+    source = BytesSource(b"more,name,age,other\nx,ann,41,y\n1,2\n")
+    dialect = sniff(source, SPEC)
+    for keep, there in (
+        (True, ["more", "name", "age", "other"]),
+        (False, ["name", "age"]),
+        (["other"], ["name", "age", "other"]),
+    ):
+        (unit,) = units(source, dialect, SPEC, keep=keep)
+        assert unit.text is not None
+        assert list(unit.read().columns) == there
+        assert list(unit.text().columns) == ["more", "name", "age", "other"]
+        assert unit.read().malformed == unit.text().malformed
+    (unit,) = units(BytesSource(b"x,y\n1,2\n"), Dialect(format="csv", names=("x", "y"), body=4), SPEC, keep=False)
+    assert len(unit.read().rows) == 1
+
+
 @pytest.mark.parametrize("body", [b"", b"\n\n\r\n"])
 def test_a_header_alone_is_no_rows(body: bytes) -> None:
     assert rows_of(read(b"name,age,score,colour,town\n" + body)) == []

@@ -32,7 +32,7 @@ class Malformed:
 
 @dataclass(frozen=True)
 class CsvTable:
-    """``table`` has columns f0, f1 and so on; ``numbers`` holds the 1-based number of each of its rows."""
+    """``table`` has columns f0, f1 and so on, by their places; ``numbers`` the 1-based number of each of its rows."""
 
     table: pa.Table
     numbers: NDArray[np.int64]
@@ -44,14 +44,16 @@ def csv_table(
     types: Sequence[pa.DataType],
     *,
     delimiter: str = ",",
+    places: Sequence[int] | None = None,
     nulls: Sequence[str] = (),
     block_bytes: int | None = None,
     width_of_first: bool = False,
 ) -> CsvTable:
     """Parse rows of UTF-8 into columns of the given types; blank lines are no rows.
 
-    ``nulls`` are the texts that mean null in a column that is no text. ``block_bytes`` is how much is parsed at once:
-    None for all. With ``width_of_first`` a row has as many fields as the first, else as there are types.
+    ``places`` are the columns to make: all unless said, else at least one. ``nulls`` are the texts that mean null in a
+    column that is no text. ``block_bytes`` is how much is parsed at once: None for all. With ``width_of_first`` a row
+    has as many fields as the first, else as there are types.
 
     Raises:
         ArrowInvalid: a cell does not fit its type, or the rows cannot be told apart.
@@ -63,8 +65,10 @@ def csv_table(
         return "skip"
 
     names = [f"f{place}" for place in range(len(types))]
+    wanted = names if places is None else [names[place] for place in places]
     if not data:
-        empty = pa.table([pa.array([], kind) for kind in types], names)
+        kinds = dict(zip(names, types, strict=True))
+        empty = pa.table([pa.array([], kinds[name]) for name in wanted], wanted)
         return CsvTable(empty, numbers_without(0, ()), ())
     table = pa_csv.read_csv(
         pa.py_buffer(data),
@@ -77,6 +81,7 @@ def csv_table(
         parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=keep_aside),
         convert_options=pa_csv.ConvertOptions(
             column_types=dict(zip(names, types, strict=True)),
+            include_columns=None if places is None else wanted,
             strings_can_be_null=False,
             null_values=list(nulls),
             check_utf8=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -26,7 +26,15 @@ _TEXT, _NUMBER, _CATEGORY = pa.string(), pa.float64(), pa.dictionary(pa.int32(),
 class CsvRows:
     """How the rows of one file are read. Safe to share between threads."""
 
-    def __init__(self, file: str, names: tuple[str, ...], delimiter: str, spec: ModelSpec) -> None:
+    def __init__(
+        self,
+        file: str,
+        names: tuple[str, ...],
+        delimiter: str,
+        spec: ModelSpec,
+        keep: bool | Sequence[str] = True,
+    ) -> None:
+        """``keep`` are the columns to read beside the features and the id, or all; as text there are all of them."""
         self._file, self._delimiter = file, delimiter
         self._header = Header(names)
         self._places: dict[str, int] = {}
@@ -38,7 +46,9 @@ class CsvRows:
         for column, feature in spec.features.items():
             if column.strip() in self._places:
                 self._types[self._places[column.strip()]] = _type_of(feature)
-        self._numbers = [place for place, kind in enumerate(self._types) if kind == _NUMBER]
+        wanted = {*(name.strip() for name in spec.features), spec.id, *(names if keep is True else keep or ())}
+        self._wanted = {name: place for name, place in self._places.items() if name in wanted} or self._places
+        self._numbers = [f"f{place}" for place in self._wanted.values() if self._types[place] == _NUMBER]
 
     def read(self, data: bytes, encoding: Encoding | None, *, typed: bool) -> RawFile:
         """The rows of a block, numbered from 1.
@@ -62,27 +72,29 @@ class CsvRows:
         return _among(self._parsed(b"", typed=False), (row,))
 
     def _parsed(self, data: bytes, *, typed: bool) -> RawFile:
-        found = self._typed(data) if typed else self._table(data, self._texts)
-        columns = {name: _whole(found.table.column(place)) for name, place in self._places.items()}
+        places = self._wanted if typed else self._places
+        found = self._typed(data) if typed else self._table(data, self._texts, places)
+        columns = {name: _whole(found.table.column(f"f{place}")) for name, place in places.items()}
         return RawFile(self._file, self._header, columns, found.numbers, found.malformed)
 
     def _typed(self, data: bytes) -> CsvTable:
         """All numbers at once, or where some are none each column that can be read as such."""
+        places = list(self._wanted.values())
         try:
-            found = csv_table(data, self._types, delimiter=self._delimiter, nulls=_NULLS)
-            if all(_is_finite(found.table.column(place)) for place in self._numbers):
+            found = csv_table(data, self._types, delimiter=self._delimiter, places=places, nulls=_NULLS)
+            if all(_is_finite(found.table.column(name)) for name in self._numbers):
                 return found
         except pa.ArrowInvalid:
             pass
-        found = self._table(data, [_TEXT if kind == _NUMBER else kind for kind in self._types])
+        found = self._table(data, [_TEXT if kind == _NUMBER else kind for kind in self._types], self._wanted)
         table = found.table
-        for place in self._numbers:
-            table = table.set_column(place, table.field(place).name, _as_numbers(table.column(place)))
+        for name in self._numbers:
+            table = table.set_column(table.schema.get_field_index(name), name, _as_numbers(table.column(name)))
         return replace(found, table=table)
 
-    def _table(self, data: bytes, types: Sequence[pa.DataType]) -> CsvTable:
+    def _table(self, data: bytes, types: Sequence[pa.DataType], places: Mapping[str, int]) -> CsvTable:
         try:
-            return csv_table(data, types, delimiter=self._delimiter)
+            return csv_table(data, types, delimiter=self._delimiter, places=list(places.values()))
         except pa.ArrowInvalid as error:
             reason = str(error).split("\n", 1)[0]
             raise DataError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from perennial.datasets.reading import RawFile
@@ -17,14 +17,22 @@ from perennial.serving.batch_job import BatchPart
 from perennial.spec import ModelSpec
 
 
-def csv_units(source: Source, dialect: Dialect, spec: ModelSpec, part: BatchPart | None = None) -> Iterator[Unit]:
-    """The rows of a CSV file, a unit a block. Where the dialect leaves the encoding open, the first bytes beyond ASCII
-    decide it.
+def csv_units(
+    source: Source,
+    dialect: Dialect,
+    spec: ModelSpec,
+    part: BatchPart | None = None,
+    *,
+    keep: bool | Sequence[str] = True,
+) -> Iterator[Unit]:
+    """The rows of a CSV file, a unit a block: features, id, and of the other columns those to ``keep``.
+
+    Where the dialect leaves the encoding open, the first block with bytes beyond ASCII decides it.
 
     Raises:
         DataError: the source cannot be read on; a quote that never closes is told by the last unit's ``read``.
     """
-    rows = CsvRows(source.name, dialect.names, dialect.delimiter, spec)
+    rows = CsvRows(source.name, dialect.names, dialect.delimiter, spec, keep)
     encoding = dialect.encoding
     for block in record_blocks(text_rows(source, dialect, part), dialect.delimiter):
         warnings: tuple[str, ...] = ()

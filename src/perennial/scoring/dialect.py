@@ -9,6 +9,7 @@ from perennial.datasets.unpack import is_gzip, is_parquet
 from perennial.errors import DataError
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.header import best_header
+from perennial.scoring.jsonl_units import jsonl_names
 from perennial.scoring.results import Dialect, Encoding, Format
 from perennial.scoring.source import Source
 from perennial.scoring.text import WIDE, text
@@ -63,8 +64,6 @@ def _sniff_text(source: Source, spec: ModelSpec, *, gzip: bool) -> Dialect:
     if _JSON_ARRAY.match(content):
         raise DataError("is a JSON array.", file=source.name, remedy="Write one object a line, as JSON Lines.")
     if content[:1] == b"{":
-        from perennial.scoring.jsonl_units import jsonl_names
-
         names = jsonl_names(content)
         return Dialect(format="jsonl", gzip=gzip, encoding=encoding, names=names, body=mark, warnings=warnings)
     header = best_header(source.name, head[mark:], spec, encoding, whole=whole)

@@ -53,7 +53,7 @@ def score_file(
     counts, preview = BatchCounts(), Preview(columns=tuple(scorer.schema.names))
     warnings = dict.fromkeys((*dialect.warnings, *scorer.warnings))
     threads = threads or min(MAX_THREADS, cpus())
-    read = _heard(units(source, dialect, scorer.spec, part), warnings)
+    read = _heard(units(source, dialect, scorer.spec, part, keep=scorer.kept), warnings)
     for block in score_units(scorer, read, first=part.first if part else 0, threads=threads):
         counts += _counted(block, source)
         writer.write(block.table)

@@ -26,8 +26,8 @@ NO_ANSWER = "has values to which the model has no finite answer; are they far ou
 class Scorer:
     """One version of a model, and one way of writing files, laid side by side. Safe to share between threads.
 
-    ``spec`` is the model's, ``schema`` that of the rows that come back; ``warnings`` are sentences for people about the
-    file's columns.
+    ``spec`` is the model's, ``schema`` that of the rows that come back, ``kept`` the file's columns that are copied
+    into them; ``warnings`` are sentences for people about the file's columns.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Scorer:
         self._version = manifest.version
         self._classes = pa.array(manifest.classes, pa.string())
         self._copied = found.copied
+        self.kept = tuple(found.copied.values())
         self._places = {column.name: place for place, column in enumerate(predictor.schema.columns)}
 
     def score(self, unit: Unit) -> ScoredBlock:
