@@ -113,6 +113,20 @@ def test_lines_are_cut_at_newlines_alone(text: str, size: int) -> None:
     assert sum(map(count_lines, found)) == sum(1 for line in data.split(b"\n") if line.strip(b" \t\r\n"))
 
 
+@settings(max_examples=200, deadline=None)
+@given(csv_texts, sizes)
+def test_no_block_has_many_rows_however_short_they_are(text: str, size: int) -> None:
+    data = text.encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "MAX_ROWS", 2)
+        found = list(record_blocks(cut(data, size), ","))
+    assert b"".join(block.data for block in found) == data
+    assert all(count_records(block, ",") <= 2 for block in found)
+    records = [record for block in found if block.kind == "rows" for record in walked(block.data, ",")[0]]
+    assert records == walked(data, ",")[0][: len(records)]
+    assert len(records) + (found[-1].kind == "open" if found else 0) == len(walked(data, ",")[0])
+
+
 def test_a_huge_line_is_passed_over_in_little_memory() -> None:
     data = b"1,2\n" + b"9" * 10_000_000 + b",1\n3,4\n"
     held = 0

@@ -28,9 +28,11 @@ def unpacked(name: str, data: bytes) -> bytes:
     """The file behind any gzip. An empty file or a zip archive ends here."""
     if is_gzip(data):
         pieces: list[bytes] = []
+        size = 0
         for piece in inflated(name, [data]):
             pieces.append(piece)
-            if sum(map(len, pieces)) > MAX_BYTES:
+            size += len(piece)
+            if size > MAX_BYTES:
                 raise DataError(f"unpacks to over {MAX_BYTES:,} bytes.", file=name, remedy="Split it into several.")
         data = b"".join(pieces)
     if not data.strip():

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
-from perennial.scoring.records import CsvRecords, Lines, Rule
+from perennial.scoring.records import NEWLINE, RETURN, CsvRecords, Lines, Rule
 from perennial.scoring.source import Chunk
 
 MAX_RECORD_BYTES = 1 << 20
 """A longer record is no row of a table: it is told of, and left out."""
+MAX_ROWS = 1 << 17
+"""What comes of a block grows with its rows, however short they are."""
 MAX_OPEN_BYTES = 16 << 20
 """Where a record is within quotes for longer than this, the quote is one that never closes."""
 SHOWN_BYTES = 1000
@@ -100,11 +103,20 @@ def _found(data: bytes, end: int, rule: Rule, *, has_long: bool) -> Iterator[Blo
         starts = np.concatenate([[0], ends[:-1]])
         for start, stop in np.column_stack([starts, ends])[ends - starts > MAX_RECORD_BYTES].tolist():
             if start > place:
-                yield Block(data[place:start], start - place, end)
+                yield from _few(data[place:start], end, rule)
             yield Block(data[start : start + SHOWN_BYTES], stop - start, end, "long")
             place = stop
     if place < len(data):
-        yield Block(data[place:], len(data) - place, end)
+        yield from _few(data[place:] if place else data, end, rule)
+
+
+def _few(data: bytes, end: int, rule: Rule) -> Iterator[Block]:
+    """At most MAX_ROWS at a time."""
+    text = np.frombuffer(data, np.uint8)
+    lines = np.count_nonzero(text == NEWLINE) + (np.count_nonzero(text == RETURN) if b"\r" in data else 0)
+    cuts = rule.ends(data)[MAX_ROWS - 1 : -1 : MAX_ROWS].tolist() if lines > MAX_ROWS else []
+    for start, stop in pairwise([0, *cuts, len(data)]):
+        yield Block(data[start:stop], stop - start, end)
 
 
 def _last(held: _Held, end: int, rule: Rule) -> Block:
