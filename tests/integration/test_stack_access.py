@@ -28,6 +28,13 @@ UPLOADED = keys.batch_upload("guarded", "0" * 32, "in.csv")
 RESULT = keys.batch_out("guarded", "in.csv", "v", "0" * 32, "csv")
 ASKED = keys.batch_request("guarded", "1" * 32)
 
+DROPPED = keys.batch_in("guarded", "a.csv")
+MADE = (
+    keys.batch_part("guarded", "work", 0), keys.batch_progress("guarded", "work"),
+    keys.batch_out("guarded", "a.csv", "v", "work", "parquet"), keys.batch_quarantine("guarded", "a.csv", "v", "work"),
+    keys.batch_piece("guarded", "work", 0, "scored"),
+)  # fmt: skip
+
 PROBE = """
 import boto3
 from botocore.exceptions import ClientError
@@ -170,6 +177,56 @@ def test_the_capture_keeps_predictions(under_the_capture_s_role: Probe) -> None:
 )
 def test_the_capture_can_do_nothing_else(under_the_capture_s_role: Probe, call: str, arguments: dict[str, str]) -> None:
     assert under_the_capture_s_role(call, **arguments) == "AccessDenied"
+
+
+@pytest.fixture(scope="module")
+def under_the_score_s_role(stack: LocalStack) -> Iterator[Probe]:
+    """The same under the scoring's."""
+    with _probing(stack, stack.score, "probe-score") as probe:
+        yield probe
+
+
+def test_the_scoring_reads_what_is_to_be_scored_and_keeps_what_came_of_it(
+    stack: LocalStack, under_the_score_s_role: Probe
+) -> None:
+    s3 = stack.aws().client("s3")
+    for key in (DROPPED, keys.batch_waiting("guarded") + "a.csv", keys.batch_request("guarded", "none")):
+        version = s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")["VersionId"]
+        assert under_the_score_s_role("get_object", Key=key, VersionId=version) == "allowed"
+    assert under_the_score_s_role("get_object", Key=COMMITTED) == "allowed"
+    for key in MADE:
+        assert under_the_score_s_role("get_object", Key=key) == "NoSuchKey"
+        assert under_the_score_s_role("put_object", Key=key, Body="{}") == "allowed"
+        assert under_the_score_s_role("get_object", Key=key) == "allowed"
+    assert under_the_score_s_role("list_objects_v2", Prefix=keys.batch_parts("guarded", "work")) == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("get_object", {"Key": LANDED}),
+        ("get_object", {"Key": LABEL}),
+        ("get_object", {"Key": BATCH}),
+        ("get_object", {"Key": keys.FEEDBACK_KEY}),
+        ("get_object", {"Key": keys.pull_staging("guarded", "source", "run")}),
+        ("put_object", {"Key": DROPPED, "Body": "changed"}),
+        ("put_object", {"Key": keys.batch_request("guarded", "none"), "Body": "changed"}),
+        ("put_object", {"Key": COMMITTED, "Body": "changed"}),
+        ("put_object", {"Key": keys.alias("guarded", "champion"), "Body": "changed"}),
+        ("put_object", {"Key": LANDED, "Body": "changed"}),
+        ("put_object", {"Key": LABEL, "Body": "changed"}),
+        ("put_object", {"Key": keys.FEEDBACK_KEY, "Body": "changed"}),
+        ("delete_object", {"Key": DROPPED}),
+        ("delete_object", {"Key": MADE[0]}),
+        ("delete_object", {"Key": COMMITTED}),
+        ("list_objects_v2", {"Prefix": "guarded/landing/"}),
+        ("list_objects_v2", {"Prefix": "guarded/registry/"}),
+        ("list_object_versions", {}),
+        ("put_bucket_policy", {"Policy": "{}"}),
+    ],
+)
+def test_the_scoring_can_do_nothing_else(under_the_score_s_role: Probe, call: str, arguments: dict[str, str]) -> None:
+    assert under_the_score_s_role(call, **arguments) == "AccessDenied"
 
 
 def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, under_the_api_s_role: Probe) -> None:

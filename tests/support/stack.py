@@ -17,12 +17,16 @@ from perennial.deploy.up import LocalStack, running_stack
 from perennial.settings import Settings
 from perennial.store import Store, open_store
 
+LAKE = "perennial-lake"
+"""A bucket that a test may make beside the stack's own; functions may score what is below ``tables/``."""
+
 
 @cache
 def shared_stack() -> LocalStack:
     """The stack of this process, started by the first who asks and ended with the process."""
-    # No time between two looks at an alias, so that a promotion is seen by the next request.
-    context = running_stack(site=True, parameters={"RefreshSeconds": "0"})
+    # No time between two looks at an alias, so that a promotion is seen by the next request; and files of half a
+    # megabyte are large enough to be scored in parts.
+    context = running_stack(site=True, parameters={"RefreshSeconds": "0", "PartBytes": "500000"})
     stack = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
     return stack
