@@ -1,8 +1,9 @@
-"""A process that only reads a CSV file: `python -m benchmarks.batch_read parsed|checked|arrow FILE SPEC THREADS`.
+"""A process that only reads a CSV file: `python -m benchmarks.batch_read checked|typed|arrow FILE THREADS MODEL`.
 
-``checked`` is our reader as the scorer uses it: bytes, blocks, typed cells, each cell checked against the spec, and the
-matrix the model would take. ``parsed`` stops at typed cells. ``arrow`` is Arrow's own stream of batches, by the same
-types, where nothing is checked. SPEC is a model's spec as JSON. Prints the rows.
+``checked`` is the process of `perennial score` as far as it reads: the command, the model out of S3, and by our reader
+bytes, blocks, typed cells, each checked against the spec, and the matrix the model takes; no graph is run, and nothing
+is written. ``typed`` is our reader alone: it knows the spec, loads no model, and stops at typed cells. ``arrow`` is
+Arrow's own stream of batches by the same types, in which nothing is checked. Prints the rows.
 """
 
 from __future__ import annotations
@@ -13,24 +14,47 @@ from pathlib import Path
 from perennial.spec import CategoryFeature, ModelSpec
 
 
-def main(mode: str, file: Path, spec: ModelSpec, threads: int) -> int:
-    return _arrow(file, spec) if mode == "arrow" else _ours(file, spec, threads, checked=mode == "checked")
+def main(mode: str, file: Path, threads: int, model: str) -> int:
+    if mode == "checked":
+        return _checked(file, threads, model)
+    from benchmarks.mixed_spec import make_spec
+
+    return _arrow(file, make_spec()) if mode == "arrow" else _typed(file, make_spec(), threads)
 
 
-def _ours(file: Path, spec: ModelSpec, threads: int, *, checked: bool) -> int:
+def _checked(file: Path, threads: int, model: str) -> int:
+    import perennial.cli  # noqa: F401  # what the command imports is part of it
+    from perennial.registry.registry import Registry
     from perennial.scoring.columns import encode_columns
     from perennial.scoring.dialect import sniff
-    from perennial.scoring.results import Unit
+    from perennial.scoring.scorer import Scorer
+    from perennial.scoring.source import LocalSource
+    from perennial.scoring.stream import in_order
+    from perennial.scoring.units import units
+    from perennial.serving.load import load
+    from perennial.settings import Settings
+    from perennial.store import open_store
+
+    store, source = open_store(Settings.load()), LocalSource(file)
+    head = Registry(store).head(model)
+    assert head is not None
+    predictor = load(store, model, head.version)
+    spec = predictor.manifest.spec
+    dialect = sniff(source, spec)
+    Scorer(predictor, names=dialect.names)
+    read = units(source, dialect, spec)
+    return sum(in_order(lambda unit: len(encode_columns(unit.read(), spec).x), read, threads=threads))
+
+
+def _typed(file: Path, spec: ModelSpec, threads: int) -> int:
+    from perennial.scoring.dialect import sniff
     from perennial.scoring.source import LocalSource
     from perennial.scoring.stream import in_order
     from perennial.scoring.units import units
 
-    def read(unit: Unit) -> int:
-        raw = unit.read()
-        return len(encode_columns(raw, spec).x) if checked else len(raw.rows)
-
     source = LocalSource(file)
-    return sum(in_order(read, units(source, sniff(source, spec), spec), threads=threads))
+    read = units(source, sniff(source, spec), spec)
+    return sum(in_order(lambda unit: len(unit.read().rows), read, threads=threads))
 
 
 def _arrow(file: Path, spec: ModelSpec) -> int:
@@ -44,5 +68,4 @@ def _arrow(file: Path, spec: ModelSpec) -> int:
 
 
 if __name__ == "__main__":
-    print(main(sys.argv[1], Path(sys.argv[2]), ModelSpec.model_validate_json(Path(sys.argv[3]).read_bytes()),
-               int(sys.argv[4])))  # fmt: skip
+    print(main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))

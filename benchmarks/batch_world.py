@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from benchmarks import mixed
-from benchmarks.mixed_models import BUCKET, ROWS, make_spec, publish
+from benchmarks.mixed_models import BUCKET, ROWS, publish
+from benchmarks.mixed_spec import make_spec
 from perennial.settings import Settings
 from perennial.store import open_store
 
@@ -26,7 +27,7 @@ KINDS = ("logistic", "boosted")
 
 @dataclass(frozen=True)
 class World:
-    """``folder`` holds ``<rows>.csv`` and ``<rows>.parquet``, ``<kind>.joblib`` and ``spec.json``.
+    """``folder`` holds ``<rows>.csv``, ``<rows>.parquet`` and ``<kind>.joblib``.
 
     A model of each kind, named as the kind, is champion in the bucket at ``endpoint``.
     """
@@ -53,7 +54,6 @@ def prepare(folder: Path, endpoint: str, rival_python: Path) -> World:
         ours = HistGradientBoostingClassifier(random_state=0) if kind == "boosted" else None
         publish(store, make_spec(kind), records, classes, ours)
         subprocess.run([rival_python, trainer, data, folder / f"{kind}.joblib", kind], check=True)
-    (folder / "spec.json").write_text(make_spec().model_dump_json())
     return World(folder, endpoint)
 
 

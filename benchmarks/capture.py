@@ -21,7 +21,8 @@ from typing import Any, cast
 from mangum import Mangum
 
 from benchmarks import mixed
-from benchmarks.mixed_models import ROWS, make_spec, publish
+from benchmarks.mixed_models import ROWS, publish
+from benchmarks.mixed_spec import make_spec
 from benchmarks.serving import event_of
 from benchmarks.serving_process import Context, sample
 from lambdas.api.app import create_app

@@ -18,7 +18,7 @@ from perennial.spec import ModelSpec
 from perennial.store import Store
 from perennial.training.preprocess import build_pipeline
 
-BUCKET, MODEL = "benchmark", "mixed"
+BUCKET = "benchmark"
 ROWS = 3000
 
 
@@ -49,19 +49,3 @@ def publish(
     version = registry.publish(manifest, {MODEL_FILE: onnx})
     registry.promote(spec.name, version, op_id="benchmark", actor="benchmark", reason="", now=datetime.now(UTC))
     return onnx, x[0].tolist()
-
-
-def make_spec(name: str = MODEL, *, capture: float = 1.0) -> ModelSpec:
-    numbers = {name: {"type": "number"} for name in mixed.NUMBERS}
-    categories = {name: {"type": "category", "values": values} for name, values in mixed.CATEGORIES.items()}
-    return ModelSpec.model_validate(
-        {
-            "name": name,
-            "task": "binary",
-            "metric": "accuracy",
-            "target": {"column": mixed.TARGET, "positive": 1},
-            "features": {**numbers, **categories},
-            "monitor": {"capture": capture},
-            "candidates": {"logistic": {"estimator": "sklearn.linear_model.LogisticRegression"}},
-        }
-    )

@@ -22,7 +22,8 @@ from typing import Any
 
 from benchmarks import mixed
 from benchmarks.measuring import RIVALS, local_s3, spread
-from benchmarks.mixed_models import BUCKET, MODEL
+from benchmarks.mixed_models import BUCKET
+from benchmarks.mixed_spec import MODEL
 from benchmarks.serving_world import World, prepare
 
 ROOT = Path(__file__).parents[1]

@@ -11,7 +11,8 @@ from pathlib import Path
 import boto3
 
 from benchmarks import mixed
-from benchmarks.mixed_models import BUCKET, ROWS, make_spec, publish
+from benchmarks.mixed_models import BUCKET, ROWS, publish
+from benchmarks.mixed_spec import make_spec
 from perennial.deploy.package import build_package
 from perennial.deploy.recipes import API
 from perennial.settings import Settings

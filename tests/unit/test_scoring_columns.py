@@ -4,6 +4,7 @@ in a file and however it was read."""
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -138,6 +139,25 @@ def test_typed_columns_are_judged_as_in_training(features: dict[str, Any], data:
         for name, cells in columns.items()
     }
     same(raw_file(plain), raw_file(columns), spec)
+
+
+@settings(max_examples=200)
+@given(
+    feature=FEATURE.filter(lambda said: said["type"] == "number"),
+    cells=st.lists(st.sampled_from([None, math.nan, -0.5, 0.5, 1.0, 2.0, math.inf, -math.inf]), min_size=1, max_size=3),
+    place=st.integers(0, 3),
+    value=st.sampled_from([-3.0, 0.0, 3.0]).flatmap(
+        lambda bound: st.sampled_from([bound, math.nextafter(bound, math.inf), math.nextafter(bound, -math.inf)])
+    ),
+)
+def test_numbers_at_a_bound_are_judged_as_in_training(
+    feature: dict[str, Any], cells: list[float | None], place: int, value: float
+) -> None:
+    spec = make_spec(features={"a": feature})
+    raw = raw_file({"a": pa.array([*cells[:place], value, *cells[place:]], pa.float64())})
+    same(raw, raw, spec)
+    alone = raw_file({"a": pa.array([value, 0.0], pa.float64())})
+    same(alone, alone, spec)
 
 
 def test_a_time_may_not_be_missing_though_its_feature_may() -> None:

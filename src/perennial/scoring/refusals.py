@@ -71,7 +71,10 @@ def _shown(column: pa.Array) -> list[str]:
         texts = (None if value is None else repr(value).removesuffix(".0") for value in column.to_pylist())
     else:
         texts = (column if pa.types.is_string(column.type) else text_of(column)).to_pylist()
-    return ["null" if text is None else encode_basestring(_cut(text, MAX_CELL)) for text in texts]
+    return [
+        "null" if text is None else encode_basestring(text if len(text) <= MAX_CELL else _cut(text, MAX_CELL))
+        for text in texts
+    ]
 
 
 def _cut(text: str, length: int) -> str:
