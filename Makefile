@@ -72,8 +72,8 @@ airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PER
 	@$(SETUP) environments.py main airflow monitor
 	@sh infra/setup/airflow.sh
 
-bench: ## Measure what the README states
-	@$(SETUP) environments.py main rivals
+bench: java ## Measure what the README states
+	@$(SETUP) environments.py main rivals spark
 	@$(MAIN)/python -m benchmarks
 
 browser: ## Find a Chromium or Chrome for the tests of the form

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import batch, capture, cycle, monitoring, serving
+from benchmarks import batch, capture, cycle, monitoring, serving, spark
 
 if __name__ == "__main__":
-    sys.exit(serving.main([]) or batch.main([]) or capture.main([]) or cycle.main([]) or monitoring.main([]))
+    parts = (serving, batch, spark, capture, cycle, monitoring)
+    sys.exit(next((code for part in parts if (code := part.main([]))), 0))
