@@ -68,18 +68,17 @@ def main(out: Path, model: str, runs: Sequence[str]) -> int:
     settings = Settings.load()
     marks = out.parent / "killed"
     marks.mkdir()
-    codes: list[int] = []
-    for run in runs:
-        with patch.object(spark_job, "score", score if codes else deadly(str(marks))):
-            codes.append(spark_job.main(["--bucket", settings.bucket, "--model", model, "--run", run, "--cores", "2"]))
     columns, rows = FRAME
-    spark = session("frame", cores=2)
+    spark = session("frame", cores=2)  # the first job takes it over, and ends it
     frame = spark.createDataFrame([tuple(row) for row in rows], columns.replace("Since date", "Since string"))
     frame = frame.withColumn("Since", frame["Since"].cast("date")).coalesce(1)
     scored = score_frame(frame, open_store(settings), model)
     found = [row.asDict() for row in scored.collect()]
+    codes: list[int] = []
+    for run in runs:
+        with patch.object(spark_job, "score", score if codes else deadly(str(marks))):
+            codes.append(spark_job.main(["--bucket", settings.bucket, "--model", model, "--run", run, "--cores", "2"]))
     out.write_text(json.dumps({"codes": codes, "frame": found, "killed": len(list(marks.iterdir()))}, default=str))
-    spark.stop()
     return 0
 
 
