@@ -142,6 +142,20 @@ def test_a_file_in_parts_equals_the_whole(world: World, parted: World, output: s
     assert joined.scored.size == len(parted.store.get(joined.scored.key).data)
 
 
+def test_parquet_in_parts_of_row_groups_equals_the_whole(world: World, parted: World) -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(dict(zip(models.MEASURES, ROWS.T, strict=True))), sink, row_group_size=250)
+    tables = []
+    for one in (world, parted):
+        work = one.drop("iris", "big.parquet", sink.getvalue())
+        states = [outcome.state for outcome in one.run(random.Random(4))]
+        scored = one.result("iris", work).scored
+        assert scored is not None
+        tables.append(pq.read_table(io.BytesIO(one.data(scored))))
+    assert states.count("part") > 4
+    assert tables[0].equals(tables[1]) and tables[0].num_rows == len(ROWS)
+
+
 def test_parts_may_be_scored_in_any_order_and_often(parted: World) -> None:
     work = parted.drop("iris", "big.csv", FILE)
     first = parted.messages.pop()
