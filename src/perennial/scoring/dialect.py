@@ -10,6 +10,7 @@ from perennial.errors import DataError
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.header import best_header
 from perennial.scoring.jsonl_units import jsonl_names
+from perennial.scoring.parquet_units import parquet_names
 from perennial.scoring.results import Dialect, Encoding, Format
 from perennial.scoring.source import Source
 from perennial.scoring.text import WIDE, text
@@ -46,9 +47,7 @@ def sniff(source: Source, spec: ModelSpec) -> Dialect:
     """
     start = source.read(0, 8)
     if is_parquet(start):
-        from perennial.scoring.parquet_units import parquet_names
-
-        found = Dialect(format="parquet", names=parquet_names(source))
+        found = Dialect(format="parquet", names=parquet_names(source, spec))
     else:
         found = _sniff_text(source, spec, gzip=is_gzip(start))
     return found.model_copy(update={"warnings": (*found.warnings, *_misnamed(source.name, found))})

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from perennial.scoring.blocks import Block, count_lines, count_records, line_blocks, record_blocks
 from perennial.scoring.csv_units import open_quote
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
+from perennial.scoring.parquet_units import parquet_parts
 from perennial.scoring.results import Dialect
 from perennial.scoring.source import Source
 from perennial.scoring.text import BLOCK_BYTES, is_streamed, text_rows
@@ -27,8 +28,6 @@ def plan_parts(source: Source, dialect: Dialect, part_bytes: int = PART_BYTES) -
         DataError: the file cannot be read to its end.
     """
     if dialect.format == "parquet":
-        from perennial.scoring.parquet_units import parquet_parts
-
         return dialect, parquet_parts(source, part_bytes)
     if is_streamed(dialect) or source.size - dialect.body <= part_bytes * 3 // 2:
         return dialect, (BatchPart(number=0, start=dialect.body, end=source.size),)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from perennial.scoring.csv_units import csv_units
 from perennial.scoring.jsonl_units import jsonl_units
+from perennial.scoring.parquet_units import parquet_units
 from perennial.scoring.results import Dialect, Unit
 from perennial.scoring.source import Source
 from perennial.serving.batch_job import BatchPart
@@ -31,6 +32,4 @@ def units(
         return csv_units(source, dialect, spec, part, keep=keep)
     if dialect.format == "jsonl":
         return jsonl_units(source, dialect, spec, part, keep=keep)
-    from perennial.scoring.parquet_units import parquet_units
-
-    return parquet_units(source, dialect, spec, part)
+    return parquet_units(source, dialect, spec, part, keep=keep)
