@@ -102,7 +102,7 @@ def test_units_are_bounded_in_rows_and_in_bytes_and_tell_how_far_they_are() -> N
     ends = [unit.end for unit in units]
     assert ends == sorted(ends) and 0 < ends[0] < ends[-1] == len(data)
     wide = pa.table(
-        {**{name: mixed(1000).column(name) for name in MIXED}, "note": ["x" * 50_000 + str(i) for i in range(1000)]}
+        {**{name: mixed(300).column(name) for name in MIXED}, "note": ["x" * 60_000 + str(i) for i in range(300)]}
     )
     assert max(len(raw.rows) for raw in read_all(as_bytes(wide, compression="none"))) < 200
     assert len(read_all(as_bytes(wide, compression="none"), keep=False)) == 1
