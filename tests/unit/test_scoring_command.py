@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner, Result
@@ -114,6 +115,25 @@ def test_the_format_may_be_named_and_what_comes_in_is_told_by_its_content(store:
     assert run("mixed", "in.xls", "out.txt", "--format", "parquet").exit_code == 0
     assert pq.read_table("out.txt").num_rows == 1
     assert run("mixed", "in.xls", "out.txt", "--format", "xlsx").exit_code == 2
+
+
+def test_the_same_rows_are_the_same_answers_whatever_they_are_written_as(store: Store) -> None:
+    Path("in.csv").write_text(HEADER + FITS + TOO_YOUNG + FITS.replace("8.97", "").replace("ada", "eve"))
+    rows = list(csv.DictReader(Path("in.csv").read_text().splitlines()))
+    typed = [
+        {**row, "Age": int(row["Age"]), "CGPA": float(row["CGPA"] or "nan"), "Since": row["Since"] or None, "more": [1]}
+        for row in rows
+    ]
+    pq.write_table(pa.Table.from_pylist(typed), "in.parquet")
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = []
+    for name in ("in.csv", "in.parquet", "in.jsonl"):
+        told = json.loads(run("mixed", name, f"{name}.out.parquet", "--json").stdout)
+        assert (told["rows"], told["scored"], told["quarantined"]) == (3, 2, 1), name
+        assert told["reasons"] == [{"column": "Age", "reason": "is below the minimum 10", "rows": 1}]
+        found.append(pq.read_table(f"{name}.out.parquet"))
+    assert found[0].equals(found[1]) and found[0].equals(found[2])
+    assert found[0].column("who").to_pylist() == ["ada", "eve"]
 
 
 def test_another_version_than_the_champion_can_be_asked_for(store: Store, built: Built) -> None:

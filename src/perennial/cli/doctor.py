@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import typer
-from rich.console import Console
 
 from perennial.cli.output import Json, complain, show_json
 from perennial.errors import SettingsError
@@ -15,6 +14,8 @@ def register(app: typer.Typer) -> None:
 
 def doctor(as_json: Json = False) -> None:
     """Check versions, settings, the bucket, the API and each model's registry."""
+    from rich.console import Console  # takes longer to import than most commands to start
+
     from perennial.jobs.doctor import examine
 
     findings = examine()
