@@ -7,7 +7,6 @@ are read one by one: both ways come to the same.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,16 +18,14 @@ import pyarrow.json as pa_json
 from perennial.datasets.reading import Header, Malformed, RawFile
 from perennial.datasets.text import is_missing_mark, text_of
 from perennial.scoring.blocks import MAX_RECORD_BYTES
-from perennial.scoring.encoding import is_utf8
-from perennial.scoring.json_line import BLANK, MAX_DEPTH, Unreadable, cells_of, record_of, text_of_line
+from perennial.scoring.json_line import BLANK, Unreadable, cells_of, record_of, text_of_line
+from perennial.scoring.plain_json import plain_lines
 from perennial.scoring.results import Encoding
 from perennial.spec import CategoryFeature, ModelSpec, NumberFeature, label
 
 FEW_BYTES = 128 << 10
 """Lines of so many bytes are read one by one, once Arrow has refused them."""
 SHOWN = 1000
-_CONSTANT = re.compile(rb"[:,\[]\s*-?(NaN|Inf)")
-_OPEN, _CLOSE, _NEWLINE, _RETURN = b"{[", b"}]", 0x0A, 0x0D
 _TEXT, _NUMBER = pa.string(), pa.float64()
 
 
@@ -98,8 +95,8 @@ class JsonRows:
         """None where Arrow would refuse it, or might take it for something else than what it is."""
         if encoding == "cp1252" and not data.isascii():
             return None
-        rows = _count(data)
-        if not rows or not is_utf8(data) or _has_constants(data) or _may_be_deep(data, rows):
+        rows = plain_lines(data)
+        if not rows:
             return None
         schema = self._schema(data)
         try:
@@ -191,48 +188,6 @@ def _is_plain(array: pa.Array) -> bool:
         return True
     values = array.drop_null().to_numpy(zero_copy_only=False)
     return bool(np.isfinite(values).all()) and not bool(np.signbit(values[values == 0]).any())
-
-
-def _count(data: bytes) -> int:
-    """How many lines there are, where each that is not blank begins with a brace and ends with one; else 0.
-
-    Two objects in one line, or one in two, are then seen by their number: Arrow knows of no lines.
-    """
-    if not data or b"\x00" in data:
-        return 0
-    text = np.frombuffer(data, np.uint8)
-    ends = np.flatnonzero(text == _NEWLINE)
-    if not len(ends) or ends[-1] != len(data) - 1:
-        ends = np.append(ends, len(data))
-    starts = np.concatenate([[0], ends[:-1] + 1])
-    lasts = ends - 1
-    lasts = np.where((lasts > starts) & (text[lasts] == _RETURN), lasts - 1, lasts)
-    fine = (lasts > starts) & (text[np.minimum(starts, len(data) - 1)] == _OPEN[0]) & (text[lasts] == _CLOSE[0])
-    rows = len(starts)
-    for place in np.flatnonzero(~fine).tolist():
-        line = data[starts[place] : ends[place]].strip(BLANK)
-        if not line:
-            rows -= 1
-        elif not (line.startswith(b"{") and line.endswith(b"}") and len(line) > 1):
-            return 0
-    return rows
-
-
-def _has_constants(data: bytes) -> bool:
-    """Whether a number may be one that JSON does not know, of which Arrow reads more than others do."""
-    return (b"NaN" in data or b"Inf" in data) and _CONSTANT.search(data) is not None
-
-
-def _may_be_deep(data: bytes, rows: int) -> bool:
-    """Whether a line may be nested too deeply: brackets within texts count here, too."""
-    if data.count(b"{") + data.count(b"[") <= rows + MAX_DEPTH:
-        return False
-    text = np.frombuffer(data, np.uint8)
-    steps = np.isin(text, np.frombuffer(_OPEN, np.uint8)).astype(np.int32) - np.isin(
-        text, np.frombuffer(_CLOSE, np.uint8)
-    )
-    depth = np.cumsum(steps)
-    return bool(depth.max() - depth.min() > MAX_DEPTH)
 
 
 def _middle(data: bytes) -> int:
