@@ -26,7 +26,9 @@ def shared_stack() -> LocalStack:
     """The stack of this process, started by the first who asks and ended with the process."""
     # No time between two looks at an alias, so that a promotion is seen by the next request; and files of half a
     # megabyte are large enough to be scored in parts.
-    context = running_stack(site=True, parameters={"RefreshSeconds": "0", "PartBytes": "500000"})
+    source = f"arn:aws:s3:::{LAKE}/tables/*"
+    parameters = {"RefreshSeconds": "0", "PartBytes": "500000", "ScoringSource": source}
+    context = running_stack(site=True, parameters=parameters)
     stack = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
     return stack
