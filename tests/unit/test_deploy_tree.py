@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,7 +91,9 @@ def test_the_scoring_has_arrow_and_boto3_without_what_it_never_loads(tmp_path: P
 
 def test_the_scoring_loads_boto3_when_it_is_needed_and_never_pandas(tmp_path: Path) -> None:
     recipe = replace(SCORE, modules=("json",))
-    write(tmp_path, lambdas__score__handler_py="import boto3\nhandler = print", boto3__client_py="", boto3____init___py="")
+    write(
+        tmp_path, lambdas__score__handler_py="import boto3\nhandler = print", boto3__client_py="", boto3____init___py=""
+    )
     with pytest.raises(DeployError, match="loads boto3"):
         tree.prove(tmp_path, Path(sys.executable), recipe)
     write(tmp_path, perennial__scoring__files_py="import pandas")
@@ -129,3 +132,11 @@ def test_a_zip_is_the_same_bytes_for_the_same_content(tmp_path: Path) -> None:
     assert zip_package(package, tmp_path / "2.zip").read_bytes() == first
     (folder / "a/b.py").write_text("3")
     assert zip_package(package, tmp_path / "3.zip").read_bytes() != first
+
+
+def test_a_zip_may_be_deflated(tmp_path: Path) -> None:
+    package = Package(write(tmp_path / "built", a_py="1" * 10_000), "digest", 0.0, True)
+    stored, deflated = (zip_package(package, tmp_path / f"{kind}.zip", deflated=kind) for kind in (False, True))
+    assert deflated.stat().st_size < stored.stat().st_size / 10
+    with zipfile.ZipFile(deflated) as archive:
+        assert archive.read("a.py") == b"1" * 10_000

@@ -90,18 +90,19 @@ def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) 
     return package
 
 
-def zip_package(package: Package, path: Path, parts: Collection[str] | None = None) -> Path:
+def zip_package(package: Package, path: Path, parts: Collection[str] | None = None, *, deflated: bool = False) -> Path:
     """The package, or the ``parts`` of its top level, as a zip: the same bytes for the same content.
 
-    Stored, because unpacking is what costs.
+    It is stored, because unpacking is what costs a cold start, unless it is to be ``deflated``: a third to send.
     """
     partial = path.with_name(path.name + ".partial")
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+    kind = zipfile.ZIP_DEFLATED if deflated else zipfile.ZIP_STORED
+    with zipfile.ZipFile(partial, "w", kind, compresslevel=1) as archive:
         for file in sorted(package.folder.rglob("*")):
             if file.is_file() and (parts is None or file.relative_to(package.folder).parts[0] in parts):
                 info = zipfile.ZipInfo(file.relative_to(package.folder).as_posix(), _EPOCH)
                 info.external_attr = 0o755 << 16 if os.access(file, os.X_OK) else 0o644 << 16
-                archive.writestr(info, file.read_bytes())
+                archive.writestr(info, file.read_bytes(), kind)
     partial.replace(path)
     return path
 

@@ -20,12 +20,23 @@ if TYPE_CHECKING:
 
 DEPLOY_SECONDS = 900.0
 HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
-FUNCTIONS: dict[str, tuple[str, str, Collection[str] | None]] = {
-    "ApiFunction": ("api", "api", None),
-    "CaptureFunction": ("capture", "api", CAPTURE_PARTS),
-    "ScoreFunction": ("score", "score", None),
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a function runs: the ``parts`` of a package, all by default, under a name of its own."""
+
+    name: str
+    package: str
+    parts: Collection[str] | None = None
+    deflated: bool = False
+
+
+FUNCTIONS = {
+    "ApiFunction": Code("api", "api"),
+    "CaptureFunction": Code("capture", "api", CAPTURE_PARTS),
+    "ScoreFunction": Code("score", "score", deflated=True),  # nobody waits for its start as one does for an answer
 }
-"""Function -> name of what it runs, the package that is from, and which parts of it."""
 
 _OUTPUTS = frozenset(
     {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl",
@@ -113,16 +124,16 @@ def _upload(aws: Aws, packages: Mapping[str, Package], stage: str) -> tuple[str,
     s3 = aws.client("s3")
     bucket = f"perennial-{stage}-builds-{account(aws)}-{aws.region}"
     found = {}
-    for function, (name, made_of, parts) in FUNCTIONS.items():
-        package = packages[made_of]
-        found[function] = key = f"{name}/{package.digest}.zip"
+    for function, code in FUNCTIONS.items():
+        package = packages[code.package]
+        found[function] = key = f"{code.name}/{package.digest}.zip"
         try:
             s3.head_object(Bucket=bucket, Key=key)
         except ClientError:
             _create(s3, bucket, aws.region)
             place = package.folder.with_name(f"{package.folder.name}.zips")
             with only_one(place.with_name(place.name + ".lock")):  # others may zip, or clear away, at the same time
-                s3.upload_file(str(_zipped(package, place, name, parts)), bucket, key)
+                s3.upload_file(str(_zipped(package, place, code)), bucket, key)
     return bucket, found
 
 
@@ -132,14 +143,14 @@ def _create(s3: Any, bucket: str, region: str) -> None:
         s3.create_bucket(Bucket=bucket, **place)
 
 
-def _zipped(package: Package, folder: Path, name: str, parts: Collection[str] | None) -> Path:
-    """The zip of this package under that name, made unless it is there; those of other packages go."""
-    archive = folder / f"{name}.{package.digest[:16]}.zip"
+def _zipped(package: Package, folder: Path, code: Code) -> Path:
+    """The zip of this package under its name, made unless it is there; those of other packages go."""
+    archive = folder / f"{code.name}.{package.digest[:16]}.zip"
     if not archive.is_file():
         folder.mkdir(exist_ok=True)
-        for old in folder.glob(f"{name}.*"):
+        for old in folder.glob(f"{code.name}.*"):
             old.unlink()
-        zip_package(package, archive, parts)
+        zip_package(package, archive, code.parts, deflated=code.deflated)
     return archive
 
 
