@@ -21,7 +21,7 @@ export function App() {
   return html`
     <header class="page masthead">
       <a class="brand" href="./index.html"><img src="./logo.svg" alt="" width="32" height="32" />Perennial</a>
-      <nav aria-label="Pages">
+      <nav aria-label="More">
         <a href=${asked ? `./batch.html?model=${encodeURIComponent(asked)}` : "./batch.html"}>Score a file</a>
         ${start.value && html`<a href=${start.value.api.docs}>API reference</a>`}
       </nav>

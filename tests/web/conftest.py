@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from perennial.deploy.form import build_form
 from perennial.store import Store, memory_store
 from tests.support import models
-from tests.support.browser import find_browser
+from tests.support.browser import launch
 from tests.web.bucket_host import BucketHost, bucket_host
 from tests.web.web_harness import (
     FRONTEND,
@@ -24,15 +24,6 @@ from tests.web.web_harness import (
 
 MOST = 20_000_000
 """Bytes that the API of these tests lets a file have."""
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 
 
 @dataclass
@@ -67,19 +58,12 @@ def dist() -> Path:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium for one test module. There is no skip: a missing browser fails, and says what to do.
+    """Chromium for one test module.
 
     Playwright's loop belongs to the thread while it runs, so it is not kept for the whole session.
     """
     with sync_playwright() as playwright:
-        own = Path(playwright.chromium.executable_path)
-        found = find_browser()
-        if found is None and not own.exists():
-            raise RuntimeError(
-                "No Chromium or Chrome is installed. Run `make browser`, which finds or installs one, "
-                "or name one in PERENNIAL_BROWSER."
-            )
-        browser = playwright.chromium.launch(executable_path=found, args=list(ARGUMENTS))
+        browser = launch(playwright)
         yield browser
         browser.close()
 

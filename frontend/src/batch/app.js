@@ -171,7 +171,7 @@ function useJobs(/** @type {import("../api.js").Api} */ api, /** @type {string} 
     return desk.stop;
   }, [desk]);
   const isSending = jobs.some(({ stage }) => stage.at === "sending" || stage.at === "queued");
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!isSending) return;
     const warn = (/** @type {Event} */ event) => event.preventDefault();
     addEventListener("beforeunload", warn);

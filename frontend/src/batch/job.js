@@ -6,7 +6,7 @@ import { useState } from "preact/hooks";
 
 import { Badge, Table, When } from "../parts.js";
 import { figure, titleOf } from "../words.js";
-import { bytes, cell, lost, standing, stopped } from "./words.js";
+import { arranged, bytes, lost, standing, stopped } from "./words.js";
 
 /**
  * @typedef {import("./jobs.js").Job} Job
@@ -45,7 +45,7 @@ export function JobCard({ job, title, desk, now, onRemove }) {
       ${stage.at === "following" && stage.trouble !== null && html`<${Trouble} error=${stage.trouble} />`}
       ${stop && html`<${Stopped} ...${stop} />`}
       ${state && html`<${Outcome} state=${state} />`}
-      ${state?.results && html`<${Downloads} job=${job} state=${state} desk=${desk} now=${now} />`}
+      ${(state?.results || state?.quarantine) && html`<${Downloads} job=${job} state=${state} desk=${desk} now=${now} />`}
       ${state?.preview && html`<${Preview} title=${title} preview=${state.preview} scored=${state.rows.scored} />`}
       <div class="actions">
         ${isUnderWay && html`<button type="button" class="quiet" onClick=${() => desk.cancel(key)}>Cancel</button>`}
@@ -130,7 +130,7 @@ function Downloads({ job, state, desk, now }) {
   const link = (/** @type {Link | null} */ file, /** @type {"results" | "quarantine"} */ which, /** @type {string} */ word) =>
     file &&
     html`<a class=${`download ${which}`} href=${file.url} onClick=${(/** @type {Event} */ event) => follow(event, which)}>
-      ${word} <span class="muted">${kindOf(file)}, ${bytes(file.size)}</span>
+      <span class="words">${word}</span> <span class="muted">${kindOf(file)}, ${bytes(file.size)}</span>
     </a>`;
   return html`
     <div class="downloads">
@@ -150,13 +150,9 @@ function kindOf(/** @type {Link} */ { media_type: type }) {
 }
 
 /** The first rows, as text and nothing else: a cell may hold whatever its author liked. */
-function Preview({ title, preview: { columns, rows }, scored }) {
-  if (rows.length === 0) return null;
-  const shown = rows.length < scored ? `The first ${figure(rows.length)} of ${figure(scored)}` : "All";
-  const caption = `${shown} scored rows of ${title}`;
-  return html`<${Table}
-    caption=${caption}
-    head=${columns}
-    rows=${rows.map((/** @type {string[]} */ row) => row.map(cell))}
-  />`;
+function Preview({ title, preview, scored }) {
+  const count = preview.rows.length;
+  if (count === 0) return null;
+  const shown = count < scored ? `The first ${figure(count)} of ${figure(scored)}` : "All";
+  return html`<${Table} caption=${`${shown} scored rows of ${title}`} ...${arranged(preview)} />`;
 }

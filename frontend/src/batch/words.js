@@ -211,8 +211,33 @@ function some(/** @type {unknown[]} */ values) {
   return `${values.slice(0, SHOWN).join(", ")}${more > 0 ? ` and ${figure(more)} more` : ""}`;
 }
 
-/** A cell of the first rows, cut where it is endless. @param {string} text */
-export function cell(text) {
+/**
+ * The first rows as a table: what the model says stands before what the file said, which a phone has no room for. The
+ * version is the same in all rows, and stands above them.
+ *
+ * @param {{ columns: string[], rows: string[][] }} preview
+ */
+export function arranged({ columns, rows }) {
+  const order = columns
+    .map((name, index) => ({ index, rank: rank(name) }))
+    .filter(({ rank }) => rank < RANKS.length)
+    .sort((a, b) => a.rank - b.rank)
+    .map(({ index }) => index);
+  return {
+    head: order.map((index) => columns[index]),
+    rows: rows.map((row) => order.map((index) => cut(row[index] ?? ""))),
+  };
+}
+
+const RANKS = [/^row$/, /^prediction$/, /^probability_/, /^(?!model_version$)/];
+
+function rank(/** @type {string} */ name) {
+  const found = RANKS.findIndex((pattern) => pattern.test(name));
+  return found < 0 ? RANKS.length : found;
+}
+
+/** Without the end of what is endless. */
+function cut(/** @type {string} */ text) {
   return text.length > LONGEST_CELL ? `${text.slice(0, LONGEST_CELL)}…` : text;
 }
 
