@@ -50,9 +50,8 @@ def redrive(as_json: Json = False) -> None:
 
 
 def _row(one: Batch) -> dict[str, object]:
-    values = one.model_dump()
-    counts = values.pop("counts")
-    return values | counts | {"work": one.work[:12], "started": f"{one.started:%Y-%m-%d %H:%M}"}
+    values: dict[str, object] = one.model_dump() | one.counts.model_dump()
+    return values | {"work": one.work[:12], "started": f"{one.started:%Y-%m-%d %H:%M}"}
 
 
 def _told(one: Batch) -> str:
