@@ -12,10 +12,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread
 
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from itertools import count
 from typing import Any
@@ -30,10 +28,9 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from perennial.errors import OutOfTime, PerennialError
 from perennial.scoring.batch.bench import Bench, Shift
 from perennial.scoring.batch.events import described, read_message
-from perennial.scoring.batch.multipart import S3Uploads
+from perennial.scoring.batch.opening import open_bench
 from perennial.scoring.batch.work import carry_out
 from perennial.settings import Settings
-from perennial.store import Store, open_store
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -56,21 +53,7 @@ def score(event: dict[str, Any], at: Bench, remaining: Callable[[], float] | Non
 @cache
 def bench() -> Bench:
     """The bucket that the environment names, which is read here and not at import."""
-    settings = Settings.load()
-
-    @cache
-    def elsewhere(bucket: str) -> Store:
-        return open_store(settings.model_copy(update={"bucket": bucket}))
-
-    return Bench(
-        store=open_store(settings),
-        bucket=settings.bucket,
-        uploads=S3Uploads(settings),
-        elsewhere=elsewhere,
-        now=lambda: datetime.now(UTC),
-        clock=time.monotonic,
-        part_bytes=settings.part_bytes,
-    )
+    return open_bench(Settings.load())
 
 
 def _carry_out(message: SQSRecord, at: Bench, shift: Shift) -> None:

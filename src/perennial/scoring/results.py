@@ -20,8 +20,8 @@ class Dialect(BaseModel):
     """How a file is written, found once and then true of every part of it.
 
     ``names`` are its columns, trimmed, in order; of JSON Lines those of the spec that its first rows name. ``body`` is
-    the byte (of the unpacked text, UTF-16 taken as UTF-8) at which its first row begins. ``encoding`` is None as long as
-    nothing but ASCII was seen. ``warnings`` are sentences for people about what was unusual.
+    the byte (of the unpacked text, UTF-16 taken as UTF-8) at which its first row begins. ``encoding`` is None as long
+    as nothing but ASCII was seen. ``warnings`` are sentences for people about what was unusual.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -48,7 +48,6 @@ class Scorer:
         self._classes = pa.array(manifest.classes, pa.string())
         self._copied = found.copied
         self.kept = tuple(found.copied.values())
-        self.kept = tuple(found.copied.values())
         self._places = {column.name: place for place, column in enumerate(predictor.schema.columns)}
 
     def score(self, unit: Unit) -> ScoredBlock:

@@ -6,10 +6,8 @@ be repeated, done twice at once, or cut off, and what is there already is found.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -20,7 +18,7 @@ from perennial.errors import DataError, IntegrityError, NotFoundError, Perennial
 from perennial.scoring.batch.bench import Bench, Shift
 from perennial.scoring.batch.endings import Outcome, failed, stopped
 from perennial.scoring.batch.intake import order_for
-from perennial.scoring.batch.multipart import S3Uploads
+from perennial.scoring.batch.opening import open_bench
 from perennial.scoring.batch.planning import Unscorable, plan_order
 from perennial.scoring.batch.progress import Reporter
 from perennial.scoring.batch.records import commit_plan, find_plan, find_result, read_part
@@ -28,7 +26,6 @@ from perennial.scoring.batch.work import join_parts, score_part, score_whole
 from perennial.scoring.spark import ATTEMPTS
 from perennial.serving.batch_job import BatchCounts, BatchPlan, BatchResult, SparkRequest, State
 from perennial.settings import Settings
-from perennial.store import Store, open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -161,20 +158,7 @@ def _ended(result: BatchResult) -> Told:
 @cache
 def _bench(settings: Settings) -> Bench:
     """Made once in each of Spark's Python processes."""
-
-    @cache
-    def elsewhere(bucket: str) -> Store:
-        return open_store(settings.model_copy(update={"bucket": bucket}))
-
-    return Bench(
-        store=open_store(settings),
-        bucket=settings.bucket,
-        uploads=S3Uploads(settings),
-        elsewhere=elsewhere,
-        now=lambda: datetime.now(UTC),
-        clock=time.monotonic,
-        part_bytes=settings.part_bytes,
-    )
+    return open_bench(settings)
 
 
 _PLANS: dict[str, BatchPlan] = {}
