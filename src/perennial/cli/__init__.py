@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import typer
 
 from perennial.cli import (
@@ -27,6 +29,9 @@ EPILOG = (
     "7 integrity; 8 training or export; 9 not promoted; 10 S3 or Airflow unavailable; 11 deployment; "
     "12 smoke test failed; 13 files without a result."
 )
+
+IMPORTED = 100_000
+"""New objects from which on garbage is looked for: more than the imports of a command, which are none."""
 
 app = typer.Typer(
     name="perennial",
@@ -57,4 +62,8 @@ for commands in (
 
 def main() -> None:
     """Entry point: expected errors become one line and their exit code."""
-    guarded(app)
+    gc.set_threshold(IMPORTED)
+    try:
+        guarded(app)
+    finally:
+        gc.freeze()  # or the interpreter looks through all of it twice more before it ends

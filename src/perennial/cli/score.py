@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from perennial.scoring.files import Progress
     from perennial.scoring.results import Refused, Summary
     from perennial.scoring.writing import QuarantineWriter
+    from perennial.serving.predictor import Predictor
 
 INTERRUPTED = 130
 
@@ -130,17 +132,18 @@ class _Counted:
 
 def _score(task: _Task, store: Store, version: str | None) -> _Done:
     """Raises OSError as a SettingsError that names it: a disk that is full, or gone."""
-    from perennial.scoring.dialect import sniff
-    from perennial.scoring.files import score_file
-    from perennial.scoring.local import draft
-    from perennial.scoring.scorer import Scorer
     from perennial.scoring.source import LocalSource
-    from perennial.scoring.writing import QuarantineWriter, writer_of
-    from perennial.serving.load import load
 
     source = LocalSource(task.data)
-    version = _version(store, task.model, version)
-    predictor = load(store, task.model, version)
+    with ThreadPoolExecutor(1) as aside:  # S3 answers while Arrow is imported
+        coming = aside.submit(_load, store, task.model, version)
+        from perennial.scoring.dialect import sniff
+        from perennial.scoring.files import score_file
+        from perennial.scoring.local import draft
+        from perennial.scoring.scorer import Scorer
+        from perennial.scoring.writing import QuarantineWriter, writer_of
+    predictor = coming.result()
+    version = predictor.manifest.version
     dialect = sniff(source, predictor.manifest.spec)
     scorer = Scorer(predictor, names=dialect.names, keep=task.keep, file=str(task.data))
     try:
@@ -163,21 +166,23 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
     return _Done(task, version, summary, counted.reasons)
 
 
-def _version(store: Store, model: str, version: str | None) -> str:
+def _load(store: Store, model: str, version: str | None) -> Predictor:
     """The version asked for, or the champion. Raises NotFoundError."""
     from perennial.registry.registry import Registry
+    from perennial.serving.load import load
 
     registry = Registry(store)
-    if version is not None:
+    if version is None:
+        head = registry.head(model)
+        if head is None:
+            there = versions_of(registry, model)
+            raise NotFoundError(
+                f"Model {model} has no champion yet.", remedy=f"Name a version by --version: {', '.join(there)}."
+            )
+        version = head.version
+    else:
         known(registry, model, version)
-        return version
-    head = registry.head(model)
-    if head is None:
-        there = versions_of(registry, model)
-        raise NotFoundError(
-            f"Model {model} has no champion yet.", remedy=f"Name a version by --version: {', '.join(there)}."
-        )
-    return head.version
+    return load(store, model, version)
 
 
 def _show(done: _Done, seconds: float) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from perennial.datasets.text import holds_single_values
 from perennial.errors import DataError
 from perennial.records import DATE_PARTS
 from perennial.serving.predictor import Matrix
-from perennial.spec import DateFeature, Feature, ModelSpec, NumberFeature
+from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,11 @@ class _Column:
     reason: NDArray[np.int8] | None = None
     reasons: tuple[str, ...] = ()
 
+    @property
+    def width(self) -> int:
+        """How many columns of the matrix it is."""
+        return 1 if self.values.ndim == 1 else self.values.shape[1]
+
 
 def encode_columns(raw: RawFile, spec: ModelSpec) -> Encoded:
     """Check and encode every row. A feature the file has no column for is missing in all of them.
@@ -54,14 +60,13 @@ def encode_columns(raw: RawFile, spec: ModelSpec) -> Encoded:
     """
     rows = len(raw.rows)
     found = {name: _column(raw, name, feature, spec) for name, feature in spec.features.items()}
-    x = np.empty((rows, sum(1 if one.values.ndim == 1 else one.values.shape[1] for one in found.values())))
+    x = np.empty((rows, sum(one.width for one in found.values())))
     reason: NDArray[np.int16] | None = None
     reasons: list[tuple[str, str]] = []
     place = 0
     for name, one in found.items():
-        width = 1 if one.values.ndim == 1 else one.values.shape[1]
-        x[:, place : place + width] = one.values.reshape(rows, width)
-        place += width
+        x[:, place if one.values.ndim == 1 else slice(place, place + one.width)] = one.values
+        place += one.width
         if one.reason is None:
             continue
         reason = np.zeros(rows, np.int16) if reason is None else reason
@@ -123,7 +128,7 @@ def _distinct(column: pa.Array, feature: Feature) -> _Column:
     """Judge and encode each distinct cell once, and look the rows up."""
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    one = _judged(check_feature(column.dictionary, feature), feature)
+    one = _declared(column.dictionary, feature) or _judged(check_feature(column.dictionary, feature), feature)
     indices = column.indices
     absent = len(column.dictionary)  # the place behind the last stands for null
     if indices.null_count:
@@ -132,6 +137,19 @@ def _distinct(column: pa.Array, feature: Feature) -> _Column:
     values = np.concatenate([one.values, np.full((1, *one.values.shape[1:]), np.nan)])
     reason, reasons = _with_null(one, column.indices.null_count > 0, optional=feature.missing)
     return _Column(values[places], None if reason is None else reason[places], reasons)
+
+
+def _declared(cells: pa.Array, feature: Feature) -> _Column | None:
+    """The codes of cells that are all written as the spec writes them; None where any is not."""
+    if not isinstance(feature, CategoryFeature) or not pa.types.is_string(cells.type):
+        return None
+    codes = list(map(_codes(feature.values).get, cells.to_pylist()))
+    return None if None in codes else _Column(np.array(codes, np.float64))
+
+
+@lru_cache(maxsize=1024)
+def _codes(values: tuple[str, ...]) -> dict[str | None, float]:
+    return {value: float(code) for code, value in enumerate(values)}
 
 
 def _with_null(one: _Column, has_null: bool, *, optional: bool) -> tuple[NDArray[np.int8] | None, tuple[str, ...]]:
