@@ -105,7 +105,7 @@ def _numbers(graph: Graph, weights: _Weights, columns: Sequence[Column], filled:
 
 def _lookups(graph: Graph, weights: _Weights, filled: str) -> str:
     starts = np.cumsum([0, *(len(table) for table in weights.tables.values())])[:-1] + 2.0
-    codes = graph.op("Gather", filled, graph.constant(list(weights.tables), np.int64), axis=1)
+    codes = _taken(graph, filled, list(weights.tables))
     place = graph.cast(graph.op("Add", codes, graph.constant(starts)), "int64")
     table = np.concatenate(list(weights.tables.values()))
     if table.shape[1] > 1:
@@ -113,3 +113,12 @@ def _lookups(graph: Graph, weights: _Weights, filled: str) -> str:
         return graph.op("ReduceSum", rows, graph.constant([1], np.int64), keepdims=0)
     rows = graph.op("Gather", graph.constant(table[:, 0]), place, axis=0)
     return graph.op("MatMul", rows, graph.constant(np.ones((len(starts), 1))))  # in a tenth of ReduceSum's time
+
+
+def _taken(graph: Graph, value: str, columns: Sequence[int]) -> str:
+    """Some columns of a matrix. Slice takes an eighth of the time of Gather, and needs them side by side."""
+    first, last = columns[0], columns[-1]
+    if list(columns) != list(range(first, last + 1)):
+        return graph.op("Gather", value, graph.constant(list(columns), np.int64), axis=1)
+    start, end, axis = (graph.constant([place], np.int64) for place in (first, last + 1, 1))
+    return graph.op("Slice", value, start, end, axis)
