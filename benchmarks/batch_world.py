@@ -60,19 +60,20 @@ def prepare(folder: Path, endpoint: str, rival_python: Path) -> World:
 def write_data(world: World, rows: int, seed: int = 0) -> None:
     """The columns of ``mixed.records``, as CSV and as Parquet, a piece at a time."""
     rng = np.random.default_rng(seed)
-    first = _piece(rng, min(PIECE, rows))
+    first = piece(rng, min(PIECE, rows))
     options = pa_csv.WriteOptions(quoting_style="none")
     with (
         pa_csv.CSVWriter(world.data(rows, "csv"), first.schema, write_options=options) as text,
         pq.ParquetWriter(world.data(rows, "parquet"), first.schema) as parquet,
     ):
         for start in range(0, rows, PIECE):
-            piece = first if start == 0 else _piece(rng, min(PIECE, rows - start))
-            text.write_table(piece)
-            parquet.write_table(piece)
+            table = first if start == 0 else piece(rng, min(PIECE, rows - start))
+            text.write_table(table)
+            parquet.write_table(table)
 
 
-def _piece(rng: np.random.Generator, rows: int) -> pa.Table:
+def piece(rng: np.random.Generator, rows: int) -> pa.Table:
+    """``rows`` rows of the columns of ``mixed.records``."""
     columns = {name: pa.array(np.round(rng.normal(0, 1 + i, rows), 6)) for i, name in enumerate(mixed.NUMBERS)}
     for name, values in mixed.CATEGORIES.items():
         columns[name] = pa.array(values).take(pa.array(rng.integers(0, len(values), rows)))

@@ -38,3 +38,12 @@ def local_s3() -> Iterator[str]:
 def spread(values: list[float]) -> dict[str, float]:
     low, median, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
     return {"median": median, "low": low, "high": high, "runs": len(values)}
+
+
+def family(process: int) -> list[int]:
+    """A process and all that came of it, on Linux."""
+    try:
+        tasks = [path.read_text().split() for path in Path(f"/proc/{process}/task").glob("*/children")]
+    except OSError:
+        return []
+    return [process, *(one for children in tasks for child in children for one in family(int(child)))]

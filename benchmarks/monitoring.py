@@ -21,6 +21,7 @@ from pathlib import Path
 from obstore.store import LocalStore
 
 from benchmarks import cycle, mixed
+from benchmarks.measuring import family
 from perennial import keys
 from perennial.datasets.draft import draft_spec
 from perennial.datasets.landing import land
@@ -140,15 +141,6 @@ def measured(folder: Path) -> tuple[dict[str, tuple[float, float]], int]:
         assert process.stdout is not None and process.returncode == 0
         figures: dict[str, tuple[float, float]] = json.loads(process.stdout.read())
     return figures, peak
-
-
-def family(process: int) -> list[int]:
-    """A process and all that came of it, on Linux."""
-    try:
-        tasks = [path.read_text().split() for path in Path(f"/proc/{process}/task").glob("*/children")]
-    except OSError:
-        return []
-    return [process, *(one for children in tasks for child in children for one in family(int(child)))]
 
 
 def resident(process: int) -> int:
