@@ -34,6 +34,7 @@ RATIOS = {
     "CSV, logistic: ours to pandas + scikit-learn": ("csv", "pandas csv"),
     "Parquet, logistic: ours to pandas + scikit-learn": ("parquet", "pandas parquet"),
     "CSV, boosted: ours to pandas + scikit-learn": ("csv boosted", "pandas csv boosted"),
+    "Parquet, boosted: ours to pandas + scikit-learn": ("parquet boosted", "pandas parquet boosted"),
     "reading CSV: our reader, typed cells, to Arrow's stream": ("read typed", "read arrow"),
     "reading CSV: our reader, typed cells, to polars": ("read typed", "read polars"),
 }
@@ -105,6 +106,8 @@ def contestants(world: World, rows: int, threads: int) -> dict[str, Contestant]:
         "pandas parquet": pandas("logistic", parquet, "pandas-parquet"),
         "csv boosted": ours("boosted", csv, "ours-boosted"),
         "pandas csv boosted": pandas("boosted", csv, "pandas-boosted"),
+        "parquet boosted": ours("boosted", parquet, "ours-parquet-boosted"),
+        "pandas parquet boosted": pandas("boosted", parquet, "pandas-parquet-boosted"),
         "read checked": reads("checked"),
         "read typed": reads("typed"),
         "read arrow": reads("arrow"),
