@@ -100,7 +100,7 @@ def test_programs_get_one_json_document(store: Store, built: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keep", "columns"), [("all", ["who", *MIXED, "note"]), ("note, Age", ["who", "note", "Age"]), ("", ["who"])]
+    ("keep", "columns"), [(" all", ["who", *MIXED, "note"]), ("note, Age", ["who", "note", "Age"]), ("", ["who"])]
 )
 def test_columns_of_the_input_are_kept_where_asked(store: Store, keep: str, columns: list[str]) -> None:
     Path("in.csv").write_text((HEADER + FITS).replace("Since", "Since,note").replace("2026-11-21", "2026-11-21,=1+1"))
@@ -151,12 +151,17 @@ def test_another_version_than_the_champion_can_be_asked_for(store: Store, built:
         (["nope", "in.csv", "out.csv"], NotFoundError, "Model nope has no versions. Known models: fresh, mixed."),
         (["fresh", "in.csv", "out.csv"], NotFoundError, "has no champion yet. Name a version by --version: "),
         (["mixed", "absent.csv", "out.csv"], DataError, "absent.csv: cannot be read (no such file or directory)."),
+        (["mixed", "s3://data/in.csv", "out.csv"], DataError, "`perennial batches mixed`"),
         (["mixed", ".", "out.csv"], DataError, ".: cannot be read (is a directory)."),
         (["mixed", "in.csv", "none/out.csv"], SettingsError, "there is no folder none"),
         (["mixed", "in.csv", "./in.csv"], SettingsError, "would replace in.csv"),
         (["mixed", "in.csv", "out.csv.gz"], SettingsError, "does not say CSV or Parquet"),
         (["mixed", "in.csv", "out.csv", "--quarantine", "in.csv"], SettingsError, "would replace in.csv"),
         (["mixed", "in.csv", "out.csv", "--quarantine", "out.csv"], SettingsError, "would replace out.csv"),
+        (["mixed", "pipe", "out.csv"], DataError, "pipe: is a pipe. Save it as a file"),
+        (["mixed", "in.csv", "pipe", "--format", "csv"], SettingsError, "pipe cannot be written (it is a device or a"),
+        (["mixed", "in.csv", "x" * 255 + ".csv"], SettingsError, "cannot be written (file name too long)"),
+        (["mixed", "in.csv", "x" * 245 + ".csv"], SettingsError, "cannot be written (file name too long)"),
         (["mixed", "in.csv", "out.csv", "--keep", "Nota"], DataError, "in.csv, column 'Nota': is to be kept but not"),
         (["mixed", "bad.csv", "out.csv"], DataError, "bad.csv, column 'Age': is in the spec but not in the file."),
         (["mixed", "open.csv", "out.csv"], DataError, "row 2: has a quote that never closes."),
@@ -168,9 +173,29 @@ def test_a_mistake_is_one_line_and_leaves_nothing_behind(
     Path("in.csv").write_text(HEADER + FITS + TOO_YOUNG)
     Path("bad.csv").write_text((HEADER + FITS).replace("Age", "age"))
     Path("open.csv").write_text(HEADER + FITS + '"' + FITS)
+    os.mkfifo("pipe")
     error = refusal(*arguments)
     assert isinstance(error, kind) and words in str(error) and "\n" not in str(error)
-    assert there() == ["bad.csv", "in.csv", "open.csv"]
+    assert there() == ["bad.csv", "in.csv", "open.csv", "pipe"] and Path("pipe").is_fifo()
+
+
+def test_a_pipe_that_is_open_already_is_said_to_be_one(store: Store) -> None:
+    read, write = os.pipe()
+    assert "is a pipe" in str(refusal("mixed", f"/dev/fd/{read}", "out.csv"))
+    assert "it is a device or a pipe" in str(refusal("mixed", "in.csv", f"/dev/fd/{write}", "--format", "csv"))
+
+
+def test_a_result_goes_where_a_link_leads(store: Store) -> None:
+    Path("in.csv").write_text(HEADER + FITS)
+    Path("results").mkdir()
+    Path("latest.csv").symlink_to("results/today.csv")
+    for _ in range(2):
+        assert run("mixed", "in.csv", "latest.csv").exit_code == 0
+    assert Path("latest.csv").is_symlink() and Path("results/today.csv").read_text().startswith("row,who,")
+    assert [path.name for path in Path("results").iterdir()] == ["today.csv"]
+    Path("latest.csv").unlink()
+    Path("latest.csv").symlink_to("in.csv")
+    assert "would replace in.csv" in str(refusal("mixed", "in.csv", "latest.csv"))
 
 
 def test_a_quarantine_of_an_earlier_run_does_not_stay_beside_a_result_without_one(store: Store) -> None:
@@ -190,7 +215,17 @@ def test_a_file_of_which_no_row_fits_is_a_failure_that_shows_why(store: Store) -
     assert Path("out.quarantine.csv").read_text().count("minimum") == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_is_not_shown_of_the_reasons_is_counted(store: Store) -> None:
+    kinds = ("9,Pune,8.1,,1\n", "999,Pune,8.1,,1\n", "x,Pune,8.1,,1\n", "inf,Pune,8.1,,1\n")
+    Path("in.csv").write_text(HEADER + FITS + kinds[0])
+    assert "out.quarantine.csv: 1 row that does not fit\n" in run("mixed", "in.csv", "out.csv").stdout
+    Path("in.csv").write_text(HEADER + FITS + "".join(kinds) + kinds[0])
+    said = run("mixed", "in.csv", "out.csv").stdout
+    assert "out.quarantine.csv: 5 rows that do not fit\n    2: 'Age' is below the minimum 10\n" in said
+    assert said.endswith("    1: for another reason\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_ends_it_finds_nothing_half_written(
     store: Store, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
@@ -218,3 +253,18 @@ def test_a_disk_that_takes_no_more_is_said_and_nothing_stays(store: Store) -> No
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert isinstance(error, SettingsError) and "out.csv could not be written (file too large)" in str(error)
     assert there() == ["in.csv"]
+
+
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet"])
+@pytest.mark.parametrize(("fits", "full"), [(True, "out."), (False, "refused.csv")])
+def test_the_file_that_the_disk_does_not_take_is_named(store: Store, out: str, fits: bool, full: str) -> None:
+    rows = "".join(f"{os.urandom(8).hex()}{FITS if fits else TOO_YOUNG}" for _ in range(20_000))
+    Path("in.csv").write_text(HEADER + rows)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        error = refusal("mixed", "in.csv", out, "--quarantine", "refused.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert isinstance(error, SettingsError) and str(error).startswith(full)
+    assert "could not be written (file too large)" in str(error) and there() == ["in.csv"]

@@ -17,7 +17,7 @@ import typer
 
 from perennial.cli.output import Json, complain, show_json
 from perennial.cli.registry import known, versions_of
-from perennial.errors import DataError, NotFoundError, SettingsError
+from perennial.errors import DataError, NotFoundError
 from perennial.serving.batch_job import OutputFormat
 from perennial.settings import Settings
 from perennial.store import Store, open_store
@@ -61,7 +61,7 @@ def score(
     task = _Task(
         model=model, data=data, out=writable(out, data), format=format_of(out, output_format),
         quarantine=writable(quarantine or out.with_name(f"{out.stem}.quarantine.csv"), data, out),
-        keep=True if keep == "all" else tuple(name.strip() for name in keep.split(",") if name.strip()),
+        keep=True if keep.strip() == "all" else tuple(name.strip() for name in keep.split(",") if name.strip()),
         threads=threads,
     )  # fmt: skip
     started = time.monotonic()
@@ -131,7 +131,6 @@ class _Counted:
 
 
 def _score(task: _Task, store: Store, version: str | None) -> _Done:
-    """Raises OSError as a SettingsError that names it: a disk that is full, or gone."""
     from perennial.scoring.source import LocalSource
 
     source = LocalSource(task.data)
@@ -158,9 +157,6 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
             else:
                 task.quarantine.unlink(missing_ok=True)  # of an earlier run, whose rows these are not
             rows.keep()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise SettingsError(f"{task.out} could not be written ({reason}).", remedy="Look at the disk.") from error
     finally:
         source.close()
     return _Done(task, version, summary, counted.reasons)
@@ -193,7 +189,8 @@ def _show(done: _Done, seconds: float) -> None:
     typer.echo(f"Scored {counts.scored:,} of {counts.rows:,} rows by {done.task.model} {done.version} ({rate}).")
     typer.echo(f"  {done.task.out}")
     if done.quarantine:
-        typer.echo(f"  {done.quarantine}: {counts.quarantined:,} rows that do not fit")
+        rows_that = "row that does" if counts.quarantined == 1 else "rows that do"
+        typer.echo(f"  {done.quarantine}: {counts.quarantined:,} {rows_that} not fit")
         for (column, reason), rows in done.reasons.most_common(3):
             typer.echo(f"    {rows:,}: {f'{column!r} ' if column else ''}{reason}")
 
@@ -222,13 +219,17 @@ def _progress(size: int) -> Iterator[Progress | None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """For the block, SIGTERM means what Ctrl-C means: clean up, then end."""
+    """For the block, a request to end means what Ctrl-C means: clean up, then end. ``nohup`` still holds."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number in heard:
+            signal.signal(number, before[number])

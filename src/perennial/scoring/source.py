@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -40,20 +41,29 @@ class LocalSource:
     """A file of this machine.
 
     Raises:
-        DataError: it is missing, a folder, or unreadable.
+        DataError: it is missing, a folder, a pipe, or unreadable.
     """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         try:
+            if stat.S_ISFIFO(path.stat().st_mode):  # to open one is to wait for whoever writes to it
+                raise DataError("is a pipe.", file=self.name, remedy="Save it as a file: it is read more than once.")
             self._file = path.open("rb")
             self.size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
-            reason = (error.strerror or "unreadable").lower()
-            raise DataError(f"cannot be read ({reason}).", file=self.name, remedy="Check the path.") from error
+            raise self._unreadable(error) from error
 
     def read(self, start: int, end: int) -> bytes:
-        return os.pread(self._file.fileno(), max(0, min(end, self.size) - start), start)
+        """Raises DataError where the disk fails."""
+        try:
+            return os.pread(self._file.fileno(), max(0, min(end, self.size) - start), start)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> DataError:
+        reason = (error.strerror or "unreadable").lower()
+        return DataError(f"cannot be read ({reason}).", file=self.name, remedy="Check the path.")
 
     def close(self) -> None:
         self._file.close()
