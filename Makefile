@@ -19,7 +19,7 @@ MAIN := .venv/bin
 
 SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
 
-.PHONY: help setup demo test lint format build site up down deploy airflow bench browser postgres java lock clean
+.PHONY: help setup demo test lint format build site up down deploy airflow flood bench browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -34,6 +34,10 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 test: lint browser postgres java ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
+
+flood: ## Score 500 files on a local AWS, told of again and again, while workers are killed (FILES=500)
+	@$(SETUP) environments.py main ministack
+	@PERENNIAL_FLOOD_FILES=$(or $(FILES),500) $(MAIN)/python -m pytest tests/integration/test_stack_scoring_flood.py
 
 lint: ## Check style, types and who imports whom
 	@$(SETUP) environments.py main
@@ -73,7 +77,7 @@ airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PER
 	@sh infra/setup/airflow.sh
 
 bench: java ## Measure what the README states
-	@$(SETUP) environments.py main rivals spark
+	@$(SETUP) environments.py main ministack rivals spark
 	@$(MAIN)/python -m benchmarks
 
 browser: ## Find a Chromium or Chrome for the tests of the form
