@@ -35,10 +35,6 @@ test: lint browser postgres java ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
 
-flood: ## Score 500 files on a local AWS, told of again and again, while workers are killed (FILES=500)
-	@$(SETUP) environments.py main ministack
-	@PERENNIAL_FLOOD_FILES=$(or $(FILES),500) $(MAIN)/python -m pytest tests/integration/test_stack_scoring_flood.py
-
 lint: ## Check style, types and who imports whom
 	@$(SETUP) environments.py main
 	@$(MAIN)/ruff check .
@@ -75,6 +71,10 @@ deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
 airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PERENNIAL_SPECS=examples)
 	@$(SETUP) environments.py main airflow monitor
 	@sh infra/setup/airflow.sh
+
+flood: ## Score 500 files on a local AWS, told of again and again, while workers are killed (FILES=500)
+	@$(SETUP) environments.py main ministack
+	@PERENNIAL_FLOOD_FILES=$(or $(FILES),500) $(MAIN)/python -m pytest tests/integration/test_stack_scoring_flood.py
 
 bench: java ## Measure what the README states
 	@$(SETUP) environments.py main ministack rivals spark
