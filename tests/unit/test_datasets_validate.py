@@ -234,6 +234,7 @@ def test_every_flat_type_has_labels(values: list[Any], kind: pa.DataType, means:
     [
         ("id,age,score,colour,town", "'ill': is the target but not in the file"),
         ("id,Age,score,colour,town,ill", "'age': is in the spec but not in the file. Did you mean 'Age'?"),
+        ("id,agee,score,colour,town,ill", "'age': is in the spec but not in the file. Did you mean 'agee'?"),
         ("id;age;score;colour;town;ill", "semicolons"),
         ("id\tage\tscore\tcolour\ttown\till", "tabs"),
     ],
@@ -243,6 +244,29 @@ def test_a_file_without_the_columns_of_the_spec_is_refused(header: str, says: st
     with pytest.raises(DataError) as caught:
         check_header("day.csv", read_header("day.csv", data), make_spec())
     assert says in str(caught.value)
+
+
+def test_a_column_that_has_its_own_place_is_not_taken_for_another() -> None:
+    spec = make_spec(features={"petal_width": {"type": "number"}, "sepal_width": {"type": "number"}})
+    for ours in ("sepal_width", "petal_width"):
+        data = f"{ours},ill\n1,yes\n".encode()
+        with pytest.raises(DataError) as caught:
+            check_header("day.csv", read_header("day.csv", data), spec)
+        assert f"The file has '{ours}', 'ill'." in str(caught.value)
+
+
+def test_a_comma_in_a_number_is_said() -> None:
+    spec = make_spec(features={"a": {"type": "number"}})
+    data = b'a,ill\n"5,1",yes\n"-0,25",no\n"1,234.5",no\n"1.234,5",no\n5.1,yes\nmuch,no\n"much, more",no\n'
+    checked = validate(read_file("day.csv", data), spec)
+    assert [(one.row, one.reason) for one in checked.refused] == [
+        (1, "has a comma; decimals take a point"),
+        (2, "has a comma; decimals take a point"),
+        (3, "has a comma; decimals take a point"),
+        (4, "has a comma; decimals take a point"),
+        (6, "is not a number"),
+        (7, "is not a number"),
+    ]
 
 
 def test_the_features_alone_can_be_checked() -> None:

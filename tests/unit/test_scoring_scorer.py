@@ -163,6 +163,11 @@ def test_an_optional_column_that_is_not_there_is_scored_as_missing() -> None:
     ("names", "keep", "words"),
     [
         (("age", *NAMES[1:]), False, "a.csv, column 'Age': is in the spec but not in the file. Did you mean 'age'?"),
+        (
+            tuple(name for name in NAMES if name != "City"),
+            False,
+            "'City': is in the spec but not in the file. The",
+        ),
         (("Age", *NAMES), False, "a.csv, column 'Age': appears more than once"),
         (NAMES, ["Sity"], "a.csv, column 'Sity': is to be kept but not in the file."),
         (("x", "x", *NAMES), ["x"], "a.csv, column 'x': appears more than once"),

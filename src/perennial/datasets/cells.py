@@ -23,11 +23,13 @@ from perennial.spec import CategoryFeature, Feature, NumberFeature, label
 
 MICROSECOND = timedelta(microseconds=1)
 _NUMBER = r"^[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|inf|infinity|nan)$"
+_WITH_COMMA = r"^[+-]?[0-9][0-9.]*,[0-9.,]*$"
 
 FINE = 0
 MISSING = "is missing"
 UNDECLARED = "is not one of the declared values"
 NOT_A_NUMBER = "is not a number"
+COMMA = "has a comma; decimals take a point"
 NOT_FINITE = "is not a finite number"
 NOT_WHOLE = "is not a whole number"
 NOT_A_DATE = "is not an ISO 8601 date"
@@ -56,8 +58,10 @@ def check_feature(column: pa.Array, feature: Feature) -> Checked:
 def check_number(column: pa.Array, feature: NumberFeature) -> Checked:
     """A column of numbers within the feature's bounds."""
     values, missing, readable = _numbers(column)
+    commas = readable if readable.all() else _commas(column)
     finite = np.isfinite(values)
     rules: list[tuple[str, NDArray[np.bool_]]] = [
+        (COMMA, ~readable & commas),
         (NOT_A_NUMBER, ~readable),
         (NOT_FINITE, ~finite),
     ]
@@ -165,6 +169,14 @@ def _numbers(column: pa.Array) -> tuple[NDArray[np.float64], NDArray[np.bool_], 
         readable = matched.fill_null(True).to_numpy(zero_copy_only=False)
         numbers = pc.if_else(matched, text, pa.scalar(None, pa.string())).cast(pa.float64())
     return _float64(numbers), missing.to_numpy(zero_copy_only=False), readable
+
+
+def _commas(column: pa.Array) -> NDArray[np.bool_]:
+    """Which would be numbers but for commas, as where a decimal comma is the custom."""
+    found: NDArray[np.bool_] = (
+        pc.match_substring_regex(text_of(column), _WITH_COMMA).fill_null(False).to_numpy(zero_copy_only=False)
+    )
+    return found
 
 
 def _float64(column: pa.Array) -> NDArray[np.float64]:

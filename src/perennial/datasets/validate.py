@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,18 +49,23 @@ def check_header(name: str, header: Header, spec: ModelSpec, *, labelled: bool =
     """Raise DataError unless the file has every column the spec names."""
     for column in arrow_schema(spec, labelled=labelled).names:
         if column.strip() not in header.names:
-            raise missing_column(name, header, column, "the target" if column == spec.target.column else "in the spec")
+            role = "the target" if column == spec.target.column else "in the spec"
+            raise missing_column(name, header, column, role, taken=arrow_schema(spec, labelled=labelled).names)
 
 
-def missing_column(file: str, header: Header, column: str, role: str) -> DataError:
-    """The error for a column a file lacks: most often the file is separated by something else, or it is a typo."""
+def missing_column(file: str, header: Header, column: str, role: str, *, taken: Collection[str] = ()) -> DataError:
+    """The error for a column a file lacks: most often the file is separated by something else, or it is a typo.
+
+    ``taken`` names the columns that are something else already.
+    """
     if header.separator is not None:
         return DataError(
             f"looks separated by {SEPARATORS[header.separator]}, not by commas.",
             file=file,
             remedy="Save it with commas between the columns.",
         )
-    lowered = {name.lower(): name for name in header.names}
+    others = {name.strip() for name in taken}
+    lowered = {name.lower(): name for name in header.names if name not in others}
     near = [lowered[name] for name in difflib.get_close_matches(column.lower(), lowered, n=1)]
     return DataError(
         f"is {role} but not in the file.",

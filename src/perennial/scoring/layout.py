@@ -74,7 +74,7 @@ def _absent(names: Sequence[str], spec: ModelSpec, file: str) -> list[str]:
     absent = [name for name in spec.features if name not in names]
     for name in absent:
         if not spec.features[name].missing or name == spec.time:
-            raise _not_there(name, names, "in the spec", file)
+            raise _not_there(name, names, "in the spec", file, taken=(*spec.features, spec.id or "", spec.time or ""))
     return [f"{_listed(absent)} not in the file, and scored as missing."] if absent else []
 
 
@@ -84,8 +84,8 @@ def _ignored(names: Sequence[str], kept: Sequence[str], spec: ModelSpec) -> list
     return [f"{_listed(ignored)} no part of the model, and ignored."] if ignored else []
 
 
-def _not_there(name: str, names: Sequence[str], role: str, file: str) -> DataError:
-    return missing_column(file, Header(tuple(name for name in names if name)), name, role)
+def _not_there(name: str, names: Sequence[str], role: str, file: str, *, taken: Sequence[str] = ()) -> DataError:
+    return missing_column(file, Header(tuple(name for name in names if name)), name, role, taken=taken)
 
 
 def _listed(names: Sequence[str]) -> str:
