@@ -151,7 +151,7 @@ def test_another_version_than_the_champion_can_be_asked_for(store: Store, built:
         (["nope", "in.csv", "out.csv"], NotFoundError, "Model nope has no versions. Known models: fresh, mixed."),
         (["fresh", "in.csv", "out.csv"], NotFoundError, "has no champion yet. Name a version by --version: "),
         (["mixed", "absent.csv", "out.csv"], DataError, "absent.csv: cannot be read (no such file or directory)."),
-        (["mixed", "s3://data/in.csv", "out.csv"], DataError, "`perennial batches mixed`"),
+        (["mixed", "s3://data/in.csv", "out.csv"], DataError, "s3://data/in.csv: is no file of this machine. Copy"),
         (["mixed", ".", "out.csv"], DataError, ".: cannot be read (is a directory)."),
         (["mixed", "in.csv", "none/out.csv"], SettingsError, "there is no folder none"),
         (["mixed", "in.csv", "./in.csv"], SettingsError, "would replace in.csv"),
@@ -216,7 +216,7 @@ def test_a_file_of_which_no_row_fits_is_a_failure_that_shows_why(store: Store) -
 
 
 def test_what_is_not_shown_of_the_reasons_is_counted(store: Store) -> None:
-    kinds = ("9,Pune,8.1,,1\n", "999,Pune,8.1,,1\n", "x,Pune,8.1,,1\n", "inf,Pune,8.1,,1\n")
+    kinds = tuple(TOO_YOUNG.replace("9", age) for age in ("9", "999", "x", "inf"))
     Path("in.csv").write_text(HEADER + FITS + kinds[0])
     assert "out.quarantine.csv: 1 row that does not fit\n" in run("mixed", "in.csv", "out.csv").stdout
     Path("in.csv").write_text(HEADER + FITS + "".join(kinds) + kinds[0])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from perennial.serving.predictor import Predictor
 
 INTERRUPTED = 130
+REASONS = 3
+"""As many of the reasons for which rows were refused are shown."""
 
 
 def register(app: typer.Typer) -> None:
@@ -58,6 +60,9 @@ def score(
     """Score a file: every row comes back with its prediction, or goes to the quarantine with the reason."""
     from perennial.scoring.local import format_of, writable
 
+    if data.parts[:1] == ("s3:",):
+        remedy = f"Copy it here, or to {model}/batch/in/ of the bucket: then `perennial batches {model}` tells of it."
+        raise DataError("is no file of this machine.", file=str(data).replace(":/", "://", 1), remedy=remedy)
     task = _Task(
         model=model, data=data, out=writable(out, data), format=format_of(out, output_format),
         quarantine=writable(quarantine or out.with_name(f"{out.stem}.quarantine.csv"), data, out),
@@ -191,8 +196,11 @@ def _show(done: _Done, seconds: float) -> None:
     if done.quarantine:
         rows_that = "row that does" if counts.quarantined == 1 else "rows that do"
         typer.echo(f"  {done.quarantine}: {counts.quarantined:,} {rows_that} not fit")
-        for (column, reason), rows in done.reasons.most_common(3):
+        shown = done.reasons.most_common(REASONS)
+        for (column, reason), rows in shown:
             typer.echo(f"    {rows:,}: {f'{column!r} ' if column else ''}{reason}")
+        if others := counts.quarantined - sum(rows for _, rows in shown):
+            typer.echo(f"    {others:,}: for {'another reason' if others == 1 else 'other reasons'}")
 
 
 @contextmanager
