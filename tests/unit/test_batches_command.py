@@ -51,7 +51,14 @@ def test_files_are_listed_newest_first_with_what_came_of_them(world: World) -> N
     assert "good.csv" in text and "bad.csv" in text and "201" in text and done[:12] in text
     listed = json.loads(run("batches", "iris", "--json"))
     assert {one["work"] for one in listed} == {done, bad, under_way}
-    assert "nothing" not in run("batches", "other") and "other/batch/in/" in run("batches", "other")
+
+
+def test_a_model_without_files_is_told_from_one_that_is_not_there(world: World) -> None:
+    assert "iris/batch/in/" in run("batches", "iris")
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["batches", "irsi", *more])
+        assert isinstance(result.exception, NotFoundError)
+        assert str(result.exception) == "Model irsi has no versions. Known models: iris."
 
 
 def test_one_file_is_told_in_full(world: World) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from perennial.cli.output import Json, show, show_json, show_table
+from perennial.cli.registry import known
 from perennial.jobs.batches import Batch
 from perennial.settings import Settings
 from perennial.store import open_store
@@ -24,6 +25,7 @@ def register(app: typer.Typer) -> None:
 def batches(model: Model, work: Work = None, as_json: Json = False) -> None:
     """The files that came to be scored, newest first; with WORK, all that is known of one."""
     from perennial.jobs import batches as found
+    from perennial.registry.registry import Registry
 
     store = open_store(Settings.load())
     if work is not None:
@@ -31,6 +33,8 @@ def batches(model: Model, work: Work = None, as_json: Json = False) -> None:
         show(one, as_json, lambda: _told(one))
         return
     all_of_them = found.batches(store, model)
+    if not all_of_them:
+        known(Registry(store), model, None)
     if as_json:
         show_json([one.model_dump(mode="json") for one in all_of_them])
         return
