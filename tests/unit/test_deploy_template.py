@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from perennial.deploy.template import cors_of, lifecycle_of, read_template, with_code
+from perennial.deploy.template import cors_of, lifecycle_of, read_template, with_code, with_number
 from perennial.errors import DeployError
 
 TEMPLATE = """
@@ -50,6 +50,16 @@ def test_only_the_code_s_place_changes(path: Path) -> None:
         assert template["Resources"][function]["Properties"].pop("CodeUri") == "build/"
     assert changed == template
     assert before != json.dumps(changed)
+
+
+def test_a_parameter_that_is_a_number_becomes_one_wherever_it_is_referred_to() -> None:
+    template = {
+        "Parameters": {"Most": {"Type": "Number"}},
+        "Resources": {"Mapping": {"Most": {"Ref": "Most"}, "Names": [{"Ref": "Most"}, {"Ref": "Other"}]}},
+    }
+    changed = with_number(template, "Most", "7")
+    assert changed["Resources"] == {"Mapping": {"Most": 7, "Names": [7, {"Ref": "Other"}]}}
+    assert changed["Parameters"] == template["Parameters"]
 
 
 def test_cors_names_the_one_origin(path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DEPLOY_SECONDS = 900.0
 HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
+CONCURRENCY = "ScoringConcurrency"  # a parameter of it
 
 _OUTPUTS = frozenset(
     {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl",
@@ -80,14 +81,15 @@ def _deploy(
 ) -> Deployed:
     parsed = templates.read_template(template)
     bucket, code = upload(aws, packages, stage)
-    body = templates.with_code(parsed, bucket, code)
-    values = {"Stage": stage} | ({"ScoringConcurrency": "2"} if aws.endpoint_url else {}) | dict(parameters or {})
+    values = {"Stage": stage} | ({CONCURRENCY: "2"} if aws.endpoint_url else {}) | dict(parameters or {})
+    resolved = templates.with_number(parsed, CONCURRENCY, values[CONCURRENCY]) if aws.endpoint_url else parsed
+    body = templates.with_code(resolved, bucket, code)
     if aws.endpoint_url:
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
         values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
     outputs = _apply(aws, f"perennial-{stage}", body, values)
     if aws.endpoint_url:
-        _complete(aws, parsed, outputs, int(values["ScoringConcurrency"]))
+        _complete(aws, parsed, outputs)
     return _deployed(aws.endpoint_url, outputs)
 
 
@@ -141,8 +143,8 @@ def _first_failure(cloudformation: Any, name: str) -> str:
     return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
 
 
-def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str], concurrency: int) -> None:
-    """Set through the services' own APIs what emulators drop or store wrongly of the template: numbers as text, too."""
+def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) -> None:
+    """Set through the services' own APIs what emulators drop of the template, or store wrongly."""
     assert aws.endpoint_url is not None
     cors = templates.cors_of(template, HTTP_API, site_origin(aws.endpoint_url))
     aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
@@ -150,9 +152,6 @@ def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str], co
     aws.client("s3").put_bucket_lifecycle_configuration(
         Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
     )
-    functions = aws.client("lambda")
-    for one in functions.list_event_source_mappings(FunctionName=outputs["ScoreFunctionName"])["EventSourceMappings"]:
-        functions.update_event_source_mapping(UUID=one["UUID"], ScalingConfig={"MaximumConcurrency": concurrency})
 
 
 def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:

@@ -55,6 +55,22 @@ def with_code(template: dict[str, Any], bucket: str, code: Mapping[str, str]) ->
     return json.dumps(template | {"Resources": resources})
 
 
+def with_number(template: dict[str, Any], parameter: str, number: str) -> dict[str, Any]:
+    """The template whose resources have a number in place of each reference to a parameter that is one.
+
+    CloudFormation makes numbers of parameters; emulators pass on the text, and then compare it with numbers.
+    """
+
+    def put(value: Any) -> Any:
+        if value == {"Ref": parameter}:
+            return int(number)
+        if isinstance(value, dict):
+            return {name: put(member) for name, member in value.items()}
+        return [put(member) for member in value] if isinstance(value, list) else value
+
+    return template | {"Resources": put(template["Resources"])}
+
+
 def cors_of(template: dict[str, Any], api: str, origin: str) -> dict[str, Any]:
     """The CORS rules that CloudFormation gives the HTTP API ``api`` when AllowedOrigin is ``origin``."""
     rules: dict[str, Any] = template["Resources"][api]["Properties"]["CorsConfiguration"]
