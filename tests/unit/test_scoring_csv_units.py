@@ -137,6 +137,15 @@ def test_rows_with_a_nul_byte_are_left_out_with_their_column() -> None:
     ]
 
 
+def test_a_last_row_with_a_nul_byte_and_a_quote_that_never_closes_is_left_out_too() -> None:
+    body = b'b\x00b,7,,green,none\n\xe9,1,,red,Rome\nann,41,0.5,red,Rome\ned,9,,"re\x00d,Rome'
+    source = BytesSource(b"name,age,score,colour,town\n" + "ä,1,,red,Rome\nö,1,,red,Rome\n".encode() + body)
+    found = [unit.read() for unit in units(source, sniff(source, SPEC), SPEC)]
+    assert [raw.rows.tolist() for raw in found] == [[1, 2, 5], []]
+    blamed = [[(one.row, one.column) for one in raw.malformed] for raw in found]
+    assert blamed == [[(3, "name"), (4, None)], [(1, None)]]
+
+
 def test_broken_utf8_costs_only_its_rows() -> None:
     body = "äöü,1,,red,Rome\n".encode() + b"\xe4,2,,red,Rome\n" + "ß,3,,red,Rome\n".encode()
     raw = only(b"name,age,score,colour,town\n" + body).read()

@@ -127,6 +127,10 @@ def test_utf16_is_known_by_its_mark(encoding: str) -> None:
         (b'[{"age": 1}]', "is a JSON array"),
         (HEADER.decode().encode("utf-16-le"), "holds NUL bytes"),
         (b"age,\x00score\n1,2\n", "holds NUL bytes"),
+        (b'{\n  "age": 1\n}\n', "begins with no JSON object on a line"),
+        (b'{"age": 1}\r{"age": 2}\r', "begins with no JSON object on a line"),
+        (b'{"age": "' + b"x" * HEAD_BYTES + b'"}\n', "begins with no JSON object on a line"),
+        (b"PARE" + PARQUET[4:-4] + b"PARE", "is encrypted"),
         (b'age,"score\n1,2\n', "has a quote in its header that never closes"),
         (b"x" * (HEAD_BYTES + 1), "has a header of over 1,048,576 bytes"),
         ("größe,".encode("cp1252") + b"\x81\n1,2\n", "has a header that cannot be decoded"),
@@ -141,10 +145,25 @@ def test_what_cannot_be_read_is_told_in_one_line(data: bytes, says: str) -> None
     assert caught.value.remedy
 
 
-@pytest.mark.parametrize("body", [b"", b"\n", b"\r\n\r\n\n"])
-def test_a_header_without_rows_is_a_warning(body: bytes) -> None:
-    assert sniff(BytesSource(HEADER + body), SPEC).warnings == ("It holds a header but no rows.",)
-    assert sniff(BytesSource(HEADER + b"\n" + body + ROW), SPEC).warnings == ()
+@pytest.mark.parametrize("advice", [b"sep=;\r\n", b'"sep=;"\n', b"SEP=\t\r", b"\r\nsep=\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_line_that_is_there_for_excel_is_passed_over(advice: bytes, mark: bytes) -> None:
+    header = mark + advice + HEADER.replace(b",", b";") + b"\r\n"
+    found = sniff(BytesSource(header + ROW.replace(b",", b";")), SPEC)
+    assert (found.names, found.delimiter, found.body, found.warnings) == (NAMES, ";", len(header), ())
+
+
+def test_a_column_called_sep_is_a_column() -> None:
+    assert sniff(BytesSource(b"sep=,age\n1,2\n"), SPEC).names == ("sep=", "age")
+
+
+def test_a_header_that_begins_as_encrypted_parquet_does_is_a_header() -> None:
+    assert sniff(BytesSource(b"PARENTS,age\n1,2\n"), SPEC).names == ("PARENTS", "age")
+
+
+def test_the_id_of_json_lines_may_come_up_late() -> None:
+    assert sniff(BytesSource(b'{"age": 1}\n{}\n'), SPEC).names == ("age", "name")
+    assert sniff(BytesSource(b"{ }\r\n"), SPEC).names == ("name",)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -160,6 +161,16 @@ def test_warnings_of_the_file_and_of_its_columns_are_told_once(tmp_path: Path) -
     assert summary.counts.scored == 3
     assert len(set(summary.warnings)) == len(summary.warnings)
     assert any("'extra'" in warning for warning in summary.warnings)
+
+
+@pytest.mark.parametrize("body", [b"", b"\n", b"\r\n\r\n\n"])
+def test_a_file_without_rows_is_a_warning(tmp_path: Path, body: bytes) -> None:
+    text, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
+    text.write_bytes(HEADER.strip().encode() + body)
+    pq.write_table(pa.table({name: pa.array([], pa.string()) for name in NAMES}), parquet)
+    for path in (text, parquet):
+        summary = score(path, Kept())
+        assert (summary.counts.rows, summary.warnings) == (0, ("It holds no rows.",))
 
 
 def test_a_missing_column_is_named_with_the_near_one(tmp_path: Path) -> None:

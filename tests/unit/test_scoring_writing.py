@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 import math
 import struct
@@ -166,6 +167,18 @@ def test_parquet_has_the_rows_in_groups_of_a_size_however_they_arrive(rows: int)
     groups = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
     assert groups == [min(GROUP_ROWS, rows - start) for start in range(0, rows, GROUP_ROWS)]
     assert found[0] == found[1]
+
+
+def test_a_file_that_is_given_up_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", said.append)
+    sink, table = io.BytesIO(), pa.table({"row": range(GROUP_ROWS)})
+    writer = ParquetWriter(sink, table.schema)
+    writer.write(table)
+    sink.close()
+    del writer
+    gc.collect()
+    assert not said
 
 
 def test_wide_rows_make_smaller_groups() -> None:

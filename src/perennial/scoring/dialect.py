@@ -17,8 +17,9 @@ from perennial.scoring.text import WIDE, text
 from perennial.spec import ModelSpec
 
 HEAD_BYTES = 1 << 20
-NO_ROWS = "It holds a header but no rows."
 _JSON_ARRAY = re.compile(rb"\[\s*[\[{\"\]\d-]")
+_EMPTY_RECORD = re.compile(rb"^\s*\{\s*\}\s*$", re.MULTILINE)
+_ENCRYPTED = b"PARE"
 _BOM = b"\xef\xbb\xbf"
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 _FOREIGN = {
@@ -40,13 +41,13 @@ _CALLED = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
 def sniff(source: Source, spec: ModelSpec) -> Dialect:
     """Find out how a file is written.
 
-    A name that says otherwise, an encoding that is not Unicode and a header without rows are warnings.
+    A name that says otherwise and an encoding that is not Unicode are warnings.
 
     Raises:
         DataError: it is empty, of a kind that is not read here, damaged, or has no header that can be read.
     """
     start = source.read(0, 8)
-    if is_parquet(start):
+    if is_parquet(start) or _is_encrypted(source, start):
         found = Dialect(format="parquet", names=parquet_names(source, spec))
     else:
         found = _sniff_text(source, spec, gzip=is_gzip(start))
@@ -63,16 +64,27 @@ def _sniff_text(source: Source, spec: ModelSpec, *, gzip: bool) -> Dialect:
     if _JSON_ARRAY.match(content):
         raise DataError("is a JSON array.", file=source.name, remedy="Write one object a line, as JSON Lines.")
     if content[:1] == b"{":
-        names = jsonl_names(content)
+        names = _json_names(source.name, content, spec)
         return Dialect(format="jsonl", gzip=gzip, encoding=encoding, names=names, body=mark, warnings=warnings)
     header = best_header(source.name, head[mark:], spec, encoding, whole=whole)
     body = mark + header.end
-    if whole and not head[body:].strip(b"\r\n"):
-        warnings += (NO_ROWS,)
     return Dialect(
         format="csv", gzip=gzip, delimiter=header.delimiter, encoding=encoding, names=header.names, body=body,
         warnings=warnings,
     )  # fmt: skip
+
+
+def _is_encrypted(source: Source, start: bytes) -> bool:
+    """Whether it is Parquet with an encrypted footer. A CSV may begin so, but does not end so too."""
+    return start[:4] == _ENCRYPTED and source.read(source.size - 4, source.size) == _ENCRYPTED
+
+
+def _json_names(name: str, content: bytes, spec: ModelSpec) -> tuple[str, ...]:
+    """Also the id, which may come up in later records only, and would be missed more than any other column."""
+    names = jsonl_names(content)
+    if not names and not _EMPTY_RECORD.search(content):
+        raise DataError("begins with no JSON object on a line.", file=name, remedy="Write one object a line.")
+    return names if spec.id is None or spec.id in names else (*names, spec.id)
 
 
 def _head(source: Source, *, gzip: bool) -> tuple[bytes, Encoding | None, bool]:

@@ -18,6 +18,7 @@ from perennial.serving.batch_job import BatchCounts, BatchPart, Preview
 
 Progress = Callable[[BatchCounts, int], None]
 """Told after each block: the rows so far, and the byte of the source behind them."""
+NO_ROWS = "It holds no rows."
 MAX_THREADS = 4
 """More would wait for the one that takes the blocks, and hold memory meanwhile."""
 
@@ -63,6 +64,8 @@ def score_file(
             preview = _more(preview, block.table, preview_rows)
         if progress is not None:
             progress(counts, block.end)
+    if not counts.rows:
+        warnings[NO_ROWS] = None
     if part is not None and part.rows not in (None, counts.rows):
         raise IntegrityError(
             f"{source.name}, part {part.number}: held {part.rows} rows when it was planned, now {counts.rows}.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -13,6 +14,8 @@ from perennial.scoring.results import Encoding
 from perennial.spec import ModelSpec
 
 DELIMITERS = (",", ";", "\t", "|")
+_ADVICE = re.compile(rb'"?sep=.?"?(\r\n|\r|\n)', re.IGNORECASE)
+"""A first line that tells Excel which delimiter to take."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,7 @@ class CsvHeader:
 def best_header(name: str, head: bytes, spec: ModelSpec, encoding: Encoding | None, *, whole: bool) -> CsvHeader:
     """The first line of ``head`` that is not blank, split by the delimiter that shows the most of the spec's columns.
 
+    A line such as ``sep=;`` before it, which is there for Excel, is passed over.
     ``head`` is the beginning of the text, or all of it where ``whole``.
 
     Raises:
@@ -39,8 +43,10 @@ def best_header(name: str, head: bytes, spec: ModelSpec, encoding: Encoding | No
 
 def _header(name: str, head: bytes, delimiter: str, encoding: Encoding | None, *, whole: bool) -> CsvHeader:
     rule = CsvRecords(delimiter)
-    blank = len(head) - len(head.lstrip(b"\r\n"))
-    text = head[blank:]
+    before = len(head) - len(head.lstrip(b"\r\n"))
+    if advice := _ADVICE.match(head, before):
+        before = advice.end()
+    text = head[before:]
     end = int(rule.ends(text)[0])
     line = text[:end]
     if b"\x00" in line:
@@ -49,7 +55,7 @@ def _header(name: str, head: bytes, delimiter: str, encoding: Encoding | None, *
         raise DataError("has a quote in its header that never closes.", file=name, remedy="Close or double it.")
     if end == len(text) and not whole and not line.endswith((b"\r", b"\n")):
         raise DataError(f"has a header of over {len(head):,} bytes.", file=name, remedy="Is it a table at all?")
-    return CsvHeader(delimiter, _names(name, line, delimiter, encoding), blank + end)
+    return CsvHeader(delimiter, _names(name, line, delimiter, encoding), before + end)
 
 
 def _names(name: str, line: bytes, delimiter: str, encoding: Encoding | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from perennial.datasets.csv_table import Malformed, csv_table
 from perennial.scoring.records import CsvRecords
@@ -24,6 +25,7 @@ def salvage(
     codec = "cp1252" if encoding == "cp1252" else "utf-8"
     kept: list[bytes] = []
     bad: list[Malformed] = []
+    with_nul: list[tuple[int, str]] = []
     row = start = 0
     for end in CsvRecords(delimiter).ends(data).tolist():
         record, start = data[start:end], end
@@ -36,10 +38,13 @@ def salvage(
             bad.append(_undecodable(row, record, codec, error))
             continue
         if "\x00" in text:
-            bad.append(Malformed(row, 0, text.rstrip("\r\n")[:SHOWN], NUL, _column(text, delimiter, names)))
+            with_nul.append((row, text))
         else:
             kept.append(text.encode())
-    return b"".join(kept), tuple(bad)
+    blamed = _blamed([text for _, text in with_nul], delimiter, names)
+    for (row, text), column in zip(with_nul, blamed, strict=True):
+        bad.append(Malformed(row, 0, text.rstrip("\r\n")[:SHOWN], NUL, column))
+    return b"".join(kept), tuple(sorted(bad, key=lambda one: one.row))
 
 
 def _undecodable(row: int, record: bytes, codec: str, error: UnicodeDecodeError) -> Malformed:
@@ -48,7 +53,12 @@ def _undecodable(row: int, record: bytes, codec: str, error: UnicodeDecodeError)
     return Malformed(row, 0, shown, f"is not {called} (byte 0x{record[error.start]:02x})")
 
 
-def _column(record: str, delimiter: str, names: Sequence[str]) -> str | None:
-    """The first column that holds a NUL byte, where the row has one cell a column."""
-    cells = csv_table(record.encode(), [pa.string()] * len(names), delimiter=delimiter).table.to_pylist()
-    return next((name for row in cells for name, cell in zip(names, row.values(), strict=True) if "\x00" in cell), None)
+def _blamed(records: Sequence[str], delimiter: str, names: Sequence[str]) -> list[str | None]:
+    """The first column of each record that holds a NUL byte; None where it has not one cell a column."""
+    lines = "".join(text if text.endswith(("\r", "\n")) else text + "\n" for text in records).encode()
+    found = csv_table(lines, [pa.string()] * len(names), delimiter=delimiter)
+    blamed: list[str | None] = [None] * len(records)
+    for name, cells in reversed(list(zip(names, found.table.columns, strict=True))):
+        for row in found.numbers[pc.match_substring(cells, "\x00").to_numpy()].tolist():
+            blamed[row - 1] = name
+    return blamed

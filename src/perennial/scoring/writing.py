@@ -69,12 +69,18 @@ class CsvWriter:
         """CSV ends without more."""
 
 
+class _Unfinished(pq.ParquetWriter):  # type: ignore[misc]
+    """Dropped before it was closed it stays as it is: there is no use in an end, and its sink may be closed."""
+
+    def __del__(self) -> None: ...
+
+
 class ParquetWriter:
     """Parquet with Zstandard, in row groups of GROUP_ROWS rows whatever the tables that arrive."""
 
     def __init__(self, sink: Sink, schema: pa.Schema) -> None:
         texts = [field.name for field in schema if field.type in _TEXT]
-        self._file = pq.ParquetWriter(sink, schema, compression="zstd", use_dictionary=texts)
+        self._file = _Unfinished(sink, schema, compression="zstd", use_dictionary=texts)
         self._held: list[pa.Table] = []
         self._rows = self._bytes = 0
 
