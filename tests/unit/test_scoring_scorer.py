@@ -131,6 +131,16 @@ def test_a_row_the_model_overflows_on_is_refused() -> None:
     assert "no finite answer" in block.refused[0].reason
 
 
+def test_nested_cells_come_back_as_json_and_texts_as_they_stand() -> None:
+    tags = pa.array([{"a": [1, None], "b": "é"}, None])
+    city = pa.array([" Pune ", " Pune "]).dictionary_encode()
+    given = {name: cells[:2] for name, cells in COLUMNS.items()} | {"Age": ["33", "3"], "City": city, "tags": tags}
+    block = score(predictor(), given, keep=["tags", "City"])
+    assert block.table.select(["tags", "City"]).to_pylist() == [{"tags": '{"a":[1,null],"b":"é"}', "City": " Pune "}]
+    (young,) = block.refused
+    assert json.loads(young.record)["City"] == " Pune "
+
+
 def test_a_record_is_cut_to_a_stated_length_and_stays_json() -> None:
     long = {**COLUMNS, **{f"extra {i}": ["ä" * 5000] * 4 for i in range(50)}}
     record = score(predictor(), long).refused[0].record

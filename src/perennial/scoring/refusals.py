@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from perennial.datasets.reading import Malformed, RawFile
-from perennial.datasets.text import holds_single_values, text_of
+from perennial.scoring.cell_text import cell_text
 from perennial.scoring.results import Refused
 
 MAX_CELL = 200
@@ -65,12 +65,11 @@ def _object(keys: Sequence[str], cells: Sequence[str]) -> str:
 
 def _shown(column: pa.Array) -> list[str]:
     """Each cell as JSON text."""
-    if not holds_single_values(column):
-        texts: Iterable[str | None] = (None if value is None else str(value) for value in column.to_pylist())
-    elif pa.types.is_floating(column.type):
+    texts: Iterable[str | None]
+    if pa.types.is_floating(column.type):
         texts = (None if value is None else repr(value).removesuffix(".0") for value in column.to_pylist())
     else:
-        texts = (column if pa.types.is_string(column.type) else text_of(column)).to_pylist()
+        texts = cell_text(column).to_pylist()
     return [
         "null" if text is None else encode_basestring(text if len(text) <= MAX_CELL else _cut(text, MAX_CELL))
         for text in texts

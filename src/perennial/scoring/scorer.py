@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from perennial.datasets.cells import FINE
 from perennial.datasets.reading import RawFile
-from perennial.datasets.text import holds_single_values, text_of
+from perennial.scoring.cell_text import cell_text
 from perennial.scoring.columns import Encoded, encode_columns
 from perennial.scoring.layout import layout
 from perennial.scoring.refusals import Reason, malformed, refusals
@@ -102,7 +102,7 @@ class Scorer:
         if column is None:
             return pa.nulls(len(x), kind)
         column = column if take is None else column.take(take)
-        return column if column.type == kind else _text(column)
+        return column if column.type == kind else cell_text(column)
 
 
 def _refused(unit: Unit, raw: RawFile, encoded: Encoded) -> tuple[list[Refused], NDArray[np.intp] | None]:
@@ -138,11 +138,3 @@ def _chosen(scores: Scores, rows: NDArray[np.bool_]) -> Scores:
 def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:
     found = [part for part in parts if part is not None]
     return np.concatenate(found) if len(found) > 1 else parts[0]
-
-
-def _text(column: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(column.type) and pa.types.is_string(column.type.value_type):
-        return column.dictionary_decode()
-    if holds_single_values(column):
-        return text_of(column)
-    return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
