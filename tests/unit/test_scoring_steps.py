@@ -17,7 +17,7 @@ from perennial.jobs.scoring import run_scoring
 from perennial.jobs.scoring_await import scoring_await
 from perennial.jobs.scoring_list import files_of_run, scoring_list
 from perennial.jobs.scoring_policy import PATIENCE
-from perennial.jobs.scoring_results import ScoringSummary, ScoringTotals
+from perennial.jobs.scoring_results import FileEnd, ScoringSummary, ScoringTotals
 from perennial.jobs.scoring_source import find, place_of
 from perennial.jobs.scoring_spark import interpreter, scoring_spark, spark_environment
 from perennial.jobs.scoring_submit import scoring_hand_over, scoring_request
@@ -312,6 +312,30 @@ def test_a_run_comes_to_a_summary_in_which_nothing_is_lost(world: Counter) -> No
     assert (again.files, again.failed, again.reasons) == (3, 1, ("bad.csv: Column Age is missing.",))
     assert world.store.get(again.key).data == kept
     assert "failed       bad.csv: Column Age is missing." in world.lines
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("a.csv: is empty.", "a.csv: is empty."),
+        ("a.csv, column 'x': is not there.", "a.csv, column 'x': is not there."),
+        ("a.csv.gz: is empty.", "a.csv: a.csv.gz: is empty."),
+        ("The model has no champion.", "a.csv: The model has no champion."),
+        (None, "a.csv: "),
+    ],
+)
+def test_a_reason_names_its_file_once(reason: str | None, said: str) -> None:
+    end = FileEnd(
+        name="a.csv",
+        work="0",
+        state="failed",
+        version=None,
+        counts=BatchCounts(),
+        outputs=(),
+        warnings=(),
+        reason=reason,
+    )
+    assert end.named_reason == said
 
 
 def spoilt(world: Counter, **changes: Any) -> Workspace:

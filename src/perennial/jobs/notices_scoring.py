@@ -12,7 +12,7 @@ def of_scoring(summary: ScoringSummary, key: str) -> Notice | None:
     failed = summary.failed
     if not failed:
         return None
-    lines = [f"{file.name}: {file.reason}" for file in failed[:SHOWN]]
+    lines = [file.named_reason for file in failed[:SHOWN]]
     more = [f"and {len(failed) - SHOWN:,} more"] if len(failed) > SHOWN else []
     m, files = summary.model, f"{len(failed):,} of {len(summary.files):,} files"
     return Notice(

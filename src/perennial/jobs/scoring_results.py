@@ -118,6 +118,12 @@ class FileEnd(StepResult):
     warnings: tuple[str, ...]
     reason: str | None
 
+    @property
+    def named_reason(self) -> str:
+        """Why it failed, after its name: most reasons begin with it."""
+        reason = self.reason or ""
+        return reason if reason.startswith((f"{self.name}:", f"{self.name},")) else f"{self.name}: {reason}"
+
 
 class ScoringChecked(StepResult):
     """The totals of a run whose files all have their result; ``counts`` are of those that were scored."""
@@ -169,7 +175,7 @@ class ScoringSummary(StepResult):
             f"files        {len(self.files) - len(failed):,} scored, {len(failed):,} failed",
             f"rows         {counts.rows:,} read, {counts.scored:,} scored, {counts.quarantined:,} quarantined",
         ]
-        lines += [f"failed       {file.name}: {file.reason}" for file in failed[:SHOWN]]
+        lines += [f"failed       {file.named_reason}" for file in failed[:SHOWN]]
         if self.failed_before:
             many = named(self.failed_before, len(self.failed_before))
             lines.append(f"left alone   failed before, and not replaced since: {many}")
@@ -187,7 +193,7 @@ class ScoringSummary(StepResult):
             counts=self.counts,
             key=key,
             seconds=self.seconds,
-            reasons=tuple(f"{file.name}: {file.reason}" for file in self.failed[:SHOWN]),
+            reasons=tuple(file.named_reason for file in self.failed[:SHOWN]),
         )
 
 
