@@ -17,7 +17,8 @@ endif
 SETUP := sh infra/setup/setup.sh
 MAIN := .venv/bin
 
-SUITES := $(addprefix tests/,unit contract dags infra integration web e2e)
+# In the order of their turns: what takes long first, so that in the end no worker waits for another.
+SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
 .PHONY: help setup demo test lint format build site up down deploy airflow flood bench browser postgres java lock clean
 
@@ -33,7 +34,7 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 
 test: lint browser postgres java ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark
-	@$(MAIN)/python -m pytest -n 2 --dist loadfile $(SUITES) $(PYTEST)
+	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
 lint: ## Check style, types and who imports whom
 	@$(SETUP) environments.py main

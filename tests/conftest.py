@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from perennial.deploy.up import names_a_stack
+from tests.support.turns import Turns
 
 # Read when numpy is first imported, which is later than this: threads that outnumber the cores only cost.
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -22,6 +24,11 @@ settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=50, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("ci")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None:
+    """Of what runs by ``--dist loadfile``, as ``make test`` does."""
+    return Turns(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,8 @@ class Airflow:
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(scheduler_port),
             "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
             "AIRFLOW__SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "1",
+            # Tasks forked side by side hold each other's pipes: the end of one is often seen only at its next beat.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         }
         self._port = port
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
