@@ -92,6 +92,12 @@ def assert_answers(built: models.Built, found: Mapping[str, Any], rows: Any) -> 
         np.testing.assert_allclose(np.array(found[f"probability_{name}"], float), expected[:, place], rtol=1e-12)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def nothing_of_others(stack: LocalStack) -> None:
+    """No message waits that another file's tests left in the queue: what cannot be processed comes again for hours."""
+    stack.aws().client("sqs").purge_queue(QueueUrl=stack.scoring_queue)
+
+
 @pytest.fixture
 def impatient(stack: LocalStack) -> Iterator[None]:
     """What fails comes again at once, and is dead after two attempts."""

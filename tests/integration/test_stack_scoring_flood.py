@@ -94,8 +94,9 @@ def ended(store: Store) -> set[str]:
 
 @pytest.fixture
 def patient_queue(stack: LocalStack) -> Iterator[None]:
-    """What a killed worker leaves comes again soon, and is dead only after very many attempts."""
+    """What a killed worker leaves comes again soon, and is dead only after very many attempts; nothing else waits."""
     sqs = stack.aws().client("sqs")
+    sqs.purge_queue(QueueUrl=stack.scoring_queue)
     names = ["VisibilityTimeout", "RedrivePolicy"]
     before = sqs.get_queue_attributes(QueueUrl=stack.scoring_queue, AttributeNames=names)["Attributes"]
     policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": 1000}
