@@ -75,6 +75,16 @@ def missing_column(file: str, header: Header, column: str, role: str, *, taken: 
     )
 
 
+def nested_column(file: str, column: str, kind: pa.DataType) -> DataError:
+    """The error for a column the spec names whose cells are lists, structs or bytes."""
+    return DataError(
+        f"holds no single values but {kind}.",
+        file=file,
+        column=column,
+        remedy="Flatten it into columns of numbers, texts or dates.",
+    )
+
+
 def validate(raw: RawFile, spec: ModelSpec, *, labelled: bool = True) -> Validated:
     """Check every row. ``labelled=False`` looks at the features only.
 
@@ -126,12 +136,7 @@ def _check(raw: RawFile, name: str, column: str, spec: ModelSpec) -> Checked:
     """One column of a spec, in the role it plays there; a row without a time has no place in a chronology."""
     cells = raw.columns[name]
     if not holds_single_values(cells):
-        raise DataError(
-            f"holds no single values but {cells.type}.",
-            file=raw.name,
-            column=column,
-            remedy="Flatten it into columns of numbers, texts or dates.",
-        )
+        raise nested_column(raw.name, column, cells.type)
     if column in spec.features:
         feature = spec.features[column]
         return check_feature(cells, feature.model_copy(update={"missing": False}) if column == spec.time else feature)

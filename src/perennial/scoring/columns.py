@@ -19,7 +19,7 @@ from perennial.datasets.arrow import encode_feature
 from perennial.datasets.cells import FINE, MISSING, Checked, check_feature
 from perennial.datasets.reading import RawFile
 from perennial.datasets.text import holds_single_values
-from perennial.errors import DataError
+from perennial.datasets.validate import nested_column
 from perennial.records import DATE_PARTS
 from perennial.serving.predictor import Matrix
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
@@ -83,12 +83,7 @@ def _column(raw: RawFile, name: str, feature: Feature, spec: ModelSpec) -> _Colu
     if column is None:
         column = pa.nulls(len(raw.rows), pa.string())
     if not holds_single_values(column):
-        raise DataError(
-            f"holds no single values but {column.type}.",
-            file=raw.name,
-            column=name,
-            remedy="Flatten it into columns of numbers, texts or dates.",
-        )
+        raise nested_column(raw.name, name, column.type)
     return _number(column, feature) if isinstance(feature, NumberFeature) else _distinct(column, feature)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from perennial.datasets.reading import Header, Malformed, RawFile
+from perennial.datasets.validate import nested_column
 from perennial.errors import DataError
 from perennial.scoring.parquet_file import OpenParquet, is_damage, is_flat, is_text, plain
 from perennial.scoring.partitions import partition_columns
@@ -150,12 +151,7 @@ def _reading(source: Source, file: OpenParquet, spec: ModelSpec, keep: bool | Se
     kinds = {name: file.schema.field(place).type for name, place in places.items()}
     for name, kind in kinds.items():
         if not is_flat(kind) and (name in spec.features or name == spec.id):
-            raise DataError(
-                f"holds no single values but {kind}.",
-                file=source.name,
-                column=name,
-                remedy="Flatten it into columns of numbers, texts or dates.",
-            )
+            raise nested_column(source.name, name, kind)
     texts = [
         place
         for name, place in places.items()
