@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,14 +14,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from perennial import keys
 from perennial.deploy.up import LocalStack
+from perennial.jobs.scoring_results import ScoringSummary
 from perennial.scoring.batch.records import find_result
-from perennial.serving.batch_job import BatchInput, BatchOptions, BatchResult, SparkRequest
+from perennial.serving.batch_job import BatchInput, BatchResult
+from perennial.spec_policy import Batch
 from perennial.store import Store
 from tests.support.models import CLASSES, MIXED, build, make_spec, promote
-from tests.support.spark import PYTHON, spark_environment
 
 MODEL = "same-scores"
 ROWS = 10_000
@@ -106,27 +106,14 @@ def by_function(store: Store, bucket: str, name: str, data: bytes) -> BatchResul
     raise AssertionError(f"{name} was not scored within {FINISHED_SECONDS:.0f} s")
 
 
-def by_spark(store: Store, stack: LocalStack, inputs: dict[str, BatchInput], version: str) -> list[BatchResult]:
-    request = SparkRequest(
-        model=MODEL, version=version, inputs=tuple(inputs.values()), names=tuple(inputs), options=BatchOptions()
-    )
-    store.put_new(keys.batch_spark_request(MODEL, "same"), request.to_bytes())
-    command = [
-        str(PYTHON),
-        "-m",
-        "perennial.scoring.spark_job",
-        "--bucket",
-        stack.bucket,
-        "--model",
-        MODEL,
-        "--run",
-        "same",
-    ]
-    env = spark_environment(stack.inhabit(os.environ), PERENNIAL_PART_BYTES="200000")
-    done = subprocess.run([*command, "--cores", "2"], env=env, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stdout + done.stderr
-    results = [find_result(store, MODEL, one.work) for one in inputs.values()]
-    return [result for result in results if result is not None]
+def by_spark(perennial: Callable[..., Any], spec: Path, store: Store) -> dict[str, BatchResult]:
+    """Score what waits as the command does on a schedule without Airflow, which starts a job of Spark here."""
+    summary = ScoringSummary.model_validate(perennial("score-new", spec, code=4))
+    assert summary.engine == "spark"
+    states = {end.name: end.state for end in summary.files}
+    assert states == {"rows.csv": "done", "rows.parquet": "done", "bad.csv": "failed"}
+    found = {end.name: find_result(store, MODEL, end.work) for end in summary.files}
+    return {name: result for name, result in found.items() if result is not None}
 
 
 def placed(store: Store, bucket: str, key: str) -> BatchInput:
@@ -140,9 +127,16 @@ def stored(store: Store, result: BatchResult) -> bytes:
 
 
 def test_the_same_rows_have_the_same_scores_by_every_way(
-    stack: LocalStack, store: Store, perennial: Callable[..., Any], tmp_path: Path
+    stack: LocalStack,
+    store: Store,
+    perennial: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    version = promote(store, build(make_spec(MODEL, "multiclass", MIXED), scale=0.05)).version
+    spec = make_spec(MODEL, "multiclass", MIXED).model_copy(update={"batch": Batch(engine="spark")})
+    path = tmp_path / "model.yaml"
+    path.write_text(spec.model_dump_json())
+    version = promote(store, build(spec, scale=0.05)).version
     rows = records()
     files = {"rows.csv": csv_of(rows), "rows.parquet": parquet_of(rows)}
     expected = list(by_api(stack, rows))
@@ -159,10 +153,10 @@ def test_the_same_rows_have_the_same_scores_by_every_way(
     assert list(answers(read_csv(stored(store, results["rows.csv"])))) == expected
     assert list(answers(pq.read_table(pa.BufferReader(stored(store, results["rows.parquet"]))))) == expected
 
-    inputs = {}
-    for name, data in files.items():
+    for name, data in (files | {"bad.csv": b""}).items():
         store.put_new(keys.batch_waiting(MODEL) + name, data)
-        inputs[name] = placed(store, stack.bucket, keys.batch_waiting(MODEL) + name)
-    from_csv, from_parquet = by_spark(store, stack, inputs, version)
-    assert list(answers(read_csv(stored(store, from_csv)))) == expected
-    assert list(answers(pq.read_table(pa.BufferReader(stored(store, from_parquet))))) == expected
+    monkeypatch.setenv("PERENNIAL_PART_BYTES", "200000")
+    results = by_spark(perennial, path, store)
+    assert len(list(store.list(keys.batch_parts(MODEL, results["rows.csv"].input.work)))) > 1
+    assert list(answers(read_csv(stored(store, results["rows.csv"])))) == expected
+    assert list(answers(pq.read_table(pa.BufferReader(stored(store, results["rows.parquet"]))))) == expected

@@ -125,19 +125,3 @@ def test_new_files_of_a_table_are_scored_once_and_summed_up(
     assert np.allclose(scores(store, mended.files[0]), answer(built, ROWS[:5]), atol=1e-12)
     works = [entry.key for entry in store.list(keys.batch_works(MODEL)) if entry.key.endswith("/result.json")]
     assert len(works) == 4  # the three files, and the one that was replaced
-
-
-def test_without_airflow_spark_scores_what_the_spec_gives_to_it(perennial: Run, store: Store, tmp_path: Path) -> None:
-    name = "sparkling-flowers"
-    path = tmp_path / "model.yaml"
-    path.write_text(SPEC.replace(MODEL, name).replace(f"s3://{LAKE}/{TABLE}", "batch/nightly/").replace(
-        "output: csv", "output: csv, engine: spark"
-    ))  # fmt: skip
-    built = build(load_spec(path))
-    promote(store, built)
-    store.put_new(f"{keys.batch_source(name, 'batch/nightly/')}one.csv", as_csv(ROWS[:50]))
-    store.put_new(f"{keys.batch_source(name, 'batch/nightly/')}bad.csv", b"")
-    summary = ScoringSummary.model_validate(perennial("score-new", path, code=4))
-    ends = {end.name: end for end in summary.files}
-    assert (summary.engine, ends["bad.csv"].state) == ("spark", "failed")
-    assert np.allclose(scores(store, ends["one.csv"]), answer(built, ROWS[:50]), atol=1e-12)
