@@ -7,7 +7,8 @@ specs whose DAGs it wants, and works by the REST API like anyone else::
     run = airflow.trigger("train_iris", {"cause": "monitor"})
     assert airflow.await_run("train_iris", run) == "success"
 
-One Airflow is started by the first who asks, and ended with the process. No DAG processor runs beside it:
+One Airflow is started by the first who asks, and ended with the process; files that share it go to one worker of a
+parallel run (``turns.py``). No DAG processor runs beside it:
 :meth:`Airflow.serve` reads the DAG files, once. A triggerer is started by who needs one (deferred tasks, watchers of
 assets): :meth:`Airflow.start_triggerer`.
 """
