@@ -44,6 +44,11 @@ def test_what_an_event_does_not_say_is_not_known() -> None:
     assert only(created(KEY, etag='"abc"')) == Dropped("iris", KEY, None, '"abc"', None)
 
 
+def test_a_partition_whose_name_begins_with_a_line_hides_nothing() -> None:
+    key = keys.batch_in("iris", "_day=1/part-0.parquet")
+    assert only(created(key)) == Dropped("iris", key, None, None, None)
+
+
 def test_requests_and_tasks_are_told_by_their_keys() -> None:
     assert only(created(keys.batch_request("iris", "job"))) == Requested("iris", "job")
     assert only(created(keys.batch_task("iris", "w", part_task(3)))) == Tasked("iris", "w", 3)
@@ -68,7 +73,9 @@ def test_one_message_may_tell_of_several_objects() -> None:
             created(key)
             for key in (
                 keys.batch_in("iris"), keys.batch_in("iris", "folder/"), keys.batch_in("iris", "run/_SUCCESS"),
-                keys.batch_in("iris", ".hidden.csv"), "iris/sub/batch/in/a.csv", "No Model!/batch/in/a.csv",
+                keys.batch_in("iris", ".hidden.csv"), keys.batch_in("iris", "run/_temporary/0/part-0.parquet"),
+                keys.batch_in("iris", ".tmp/a.csv"), keys.batch_in("iris", "run_$folder$"),
+                "iris/sub/batch/in/a.csv", "No Model!/batch/in/a.csv",
                 keys.landing("iris", "batch/in/a.csv"), keys.batch_out("iris", "a.csv", "v", "w", "csv"),
                 keys.batch_result("iris", "w"), "iris/batch/requests/sub/job.json", "iris/batch/requests/job.txt",
                 "iris/batch/tasks/w/part-12.json", "iris/batch/tasks/w/other.json", "iris/batch/tasks/join.json", "a",

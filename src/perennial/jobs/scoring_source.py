@@ -15,13 +15,12 @@ from perennial.jobs.scoring_policy import MOST_FILES
 from perennial.jobs.scoring_results import ScoringFile
 from perennial.jobs.side_by_side import side_by_side
 from perennial.jobs.workspace import Workspace
+from perennial.scoring.batch.events import is_data
 from perennial.serving.batch_job import BatchInput, BatchResult, uploaded_job
 from perennial.settings import Settings
 from perennial.store import Entry, Store, open_store
 
 Opened = Callable[[Settings], Store]
-FOLDER_MARK = "_$folder$"
-"""How programs of Hadoop end the names of the objects that stand for their folders."""
 
 
 @dataclass(frozen=True)
@@ -98,11 +97,7 @@ def find(w: Workspace, place: Place, most: int = MOST_FILES) -> Found:
 
 
 def files_of(m: str, place: Place) -> list[Entry]:
-    """The data files of a place, as Hive, Athena and Spark see them: marks of folders and of programs are none.
-
-    A name that begins with ``.`` or ``_`` hides what is below it, but for a partition's, such as ``_day=1``. What came
-    in by the API is none either: its client waits for it.
-    """
+    """The data files of a place. What came in by the API is none: its client waits for it."""
     return [entry for entry in place.store.list(place.prefix) if _is_data(m, place, entry.key)]
 
 
@@ -125,15 +120,11 @@ def note_end(w: Workspace, file: ScoringFile, end: Literal["done", "failed"]) ->
 
 
 def _is_data(m: str, place: Place, key: str) -> bool:
-    if not key.startswith(place.prefix) or key.endswith(FOLDER_MARK):  # its own folder's mark has a shorter name
+    if not key.startswith(place.prefix):  # a listing gives a folder's mark too, whose name is shorter
         return False
     if place.own and uploaded_job(m, key) is not None:
         return False
-    return not any(_is_hidden(part) for part in _name(place, key).split("/"))
-
-
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") or (part.startswith("_") and "=" not in part)
+    return is_data(_name(place, key))
 
 
 def _name(place: Place, key: str) -> str:

@@ -19,6 +19,8 @@ from perennial.errors import IntegrityError
 from perennial.registry.manifest import is_model_name
 
 JOIN = "join"
+FOLDER_MARK = "_$folder$"
+"""How programs of Hadoop end the names of the objects that stand for their folders."""
 _PART = re.compile(r"part-(\d{6})")
 
 
@@ -99,6 +101,18 @@ def part_task(number: int) -> str:
     return f"part-{number:06d}"
 
 
+def is_data(name: str) -> bool:
+    """Whether a file below some folder is data, as Hive, Athena and Spark see it; no mark of a folder or a program.
+
+    A name that begins with ``.`` or ``_`` hides what is below it, but for a partition's, such as ``_day=1``.
+    """
+    return not (name.endswith(FOLDER_MARK) or any(_is_hidden(part) for part in name.split("/")))
+
+
+def _is_hidden(part: str) -> bool:
+    return (part.startswith(".") and part not in (".", "..")) or (part.startswith("_") and "=" not in part)
+
+
 def read_message(body: str, bucket: str) -> tuple[Told, ...]:
     """What one message tells of ``bucket``.
 
@@ -142,7 +156,7 @@ def _told(place: _Place, key: str, created: bool, bucket: str) -> Told:
 def _dropped(model: str, key: str, told: _Object) -> Told | None:
     if not key.startswith(keys.batch_in(model)):
         return None
-    if key.endswith("/") or key.rsplit("/", 1)[1].startswith(("_", ".")):
+    if key.endswith("/") or not is_data(key.removeprefix(keys.batch_in(model))):
         return Ignored(key, "a folder, or a marker of some program")
     etag = told.etag or told.etag_of_s3
     quoted = f'"{etag.strip(chr(34))}"' if etag else None
