@@ -104,7 +104,7 @@ def test_new_files_of_a_table_are_scored_once_and_summed_up(
     assert (totals.files, totals.failed) == (3, 1)
     assert totals.counts == BatchCounts(rows=400, scored=399, quarantined=1)
     (reason,) = totals.reasons
-    assert reason.startswith("dt=2026-11-21/part-1.csv: ") and "sepal_length" in reason
+    assert reason.startswith("dt=2026-11-21/part-1.csv, column 'sepal_length': ")
     assert reason in airflow.log(SCORE, run, "summary")
     summary = ScoringSummary.model_validate_json(store.get(totals.key).data)
     ends = {end.name: end for end in summary.files}
