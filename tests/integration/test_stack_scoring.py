@@ -190,6 +190,19 @@ def test_each_version_of_a_file_has_a_result_of_its_own(stack: LocalStack, store
     assert result_of(store, "versions", second.work).counts.rows == 501
 
 
+def test_a_version_is_scored_that_was_replaced_since_its_event(stack: LocalStack, store: Store) -> None:
+    champion(store, "replaced")
+    key = keys.batch_in("replaced", "a.csv")
+    first = put(stack, key, FILE + b"1,1,1,1\n")
+    assert result_of(store, "replaced", put(stack, key, FILE).work).counts.rows == 500
+    told = {"key": key, "version-id": first.version, "etag": first.etag.strip('"'), "size": first.size}
+    detail = {"bucket": {"name": stack.bucket}, "object": told}
+    body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+    stack.aws().client("sqs").send_message(QueueUrl=stack.scoring_queue, MessageBody=body)
+    result = result_of(store, "replaced", first.work)
+    assert (result.state, result.counts.rows) == ("done", 501), result.reason
+
+
 def test_a_request_has_a_file_scored_that_waits(stack: LocalStack, store: Store) -> None:
     champion(store, "asked")
     found = put(stack, keys.batch_waiting("asked") + "a.csv", FILE)
