@@ -109,8 +109,8 @@ def test_a_request_leaves_its_line_after_its_prediction_s_in_the_function_s_grou
     models.promote(store, models.build(models.make_spec("logged")))
     request = api.post("/models/logged/predict", json=models.IRIS_RECORD).headers["x-request-id"]
     logs = stack.aws().client("logs")
-    events = logs.filter_log_events(logGroupName="/perennial/local/api")["events"]
-    found = [event["message"] for event in events if event["message"].startswith("{") and request in event["message"]]
+    events = logs.filter_log_events(logGroupName="/perennial/local/api", filterPattern=f'"{request}"')["events"]
+    found = [event["message"] for event in events if event["message"].startswith("{")]
     prediction, line = map(json.loads, found)
     assert (prediction["kind"], prediction["request_id"]) == ("perennial.prediction", request)
     assert (line["model"], line["status"]) == ("logged", 200)
