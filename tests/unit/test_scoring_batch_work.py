@@ -233,6 +233,7 @@ def test_the_loser_of_two_plans_follows_the_winner(world: World) -> None:
     ("name", "data", "reason"),
     [
         ("zero.csv", b"", "empty"),
+        ("nothing.jsonl", b"{}\n", "The file has no column."),
         ("short.csv.gz", gzip.compress(FILE)[:-100], "(?i)cut short|truncated|ends before|damaged"),
         ("few.csv", b"sepal_length,sepal_width\n1,2\n", "petal_length"),
         ("foot.parquet", b"PAR1" + bytes(100) + b"PAR1", "foot.parquet"),
@@ -265,14 +266,16 @@ def test_without_a_champion_a_file_fails_with_a_reason(model: str) -> None:
     assert world.result(model, work) == found  # what is told is told
 
 
-def test_a_file_that_is_gone_fails_with_a_reason(world: World) -> None:
+@pytest.mark.parametrize("version", [{}, {"version-id": "v"}])
+def test_a_file_that_is_gone_fails_with_a_reason(world: World, version: dict[str, str]) -> None:
+    key = keys.batch_in("iris", "a.csv")
     world.drop("iris", "a.csv", FILE)
-    head = world.store.head(keys.batch_in("iris", "a.csv"))
-    world.store.remove(keys.batch_in("iris", "a.csv"))
-    told = created(keys.batch_in("iris", "a.csv"), etag=head.etag, size=head.size)
-    assert [one.state for one in world.work(told)] == ["failed"]
+    head = world.store.head(key)
+    world.store.remove(key)
+    assert [one.state for one in world.work(created(key, etag=head.etag, size=head.size, **version))] == ["failed"]
     (folder,) = world.store.folders(keys.batch_works("iris"))
-    assert "removed before it could be scored" in (world.result("iris", folder).reason or "")
+    reason = world.result("iris", folder).reason
+    assert reason is not None and "removed or replaced before it was scored" in reason and key not in reason
 
 
 def test_a_file_that_is_replaced_while_it_is_scored_fails_with_a_reason(parted: World) -> None:

@@ -71,7 +71,7 @@ def missing_column(file: str, header: Header, column: str, role: str, *, taken: 
         f"is {role} but not in the file.",
         file=file,
         column=column,
-        remedy=f"Did you mean '{near[0]}'?" if near else f"The file has {_shortened(header.names)}.",
+        remedy=f"Did you mean '{near[0]}'?" if near else f"The file has {_shortened(header.names) or 'no column'}.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from perennial.errors import PerennialError
 from perennial.scoring.batch.bench import Bench
 from perennial.scoring.batch.intake import Order
-from perennial.scoring.batch.planning import Unscorable
+from perennial.scoring.batch.planning import Unscorable, reason_of
 from perennial.scoring.batch.records import commit_result
 from perennial.scoring.batch.rows import PREVIEW_ROWS
 from perennial.serving.batch_job import BatchCounts, BatchOutput, BatchPlan, BatchResult, BatchScored, Preview
@@ -82,7 +82,7 @@ def stopped(bench: Bench, plan: BatchPlan, work: str, error: PerennialError) -> 
         input=plan.input,
         name=plan.name,
         counts=BatchCounts(),
-        reason=str(error),
+        reason=reason_of(error),
         started=plan.created,
         ended=bench.now(),
     )

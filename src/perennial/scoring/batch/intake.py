@@ -10,6 +10,7 @@ from perennial.scoring.batch.bench import Bench
 from perennial.scoring.batch.events import Dropped, Ignored, Requested
 from perennial.serving.batch_job import BatchInput, BatchOptions, BatchRequest, uploaded_job
 
+GONE = "It was removed or replaced before it was scored. Put it again."
 LONGEST_KEY = 900
 """Bytes. Results lie under the name of their input and a few folders, and S3 takes 1,024."""
 
@@ -49,7 +50,7 @@ def _dropped(bench: Bench, told: Dropped) -> Order | Ignored:
         try:
             head = bench.store.head(told.key, told.version)
         except NotFoundError:
-            refused = "It was removed before it could be scored. Put it again."
+            refused = GONE
         else:
             known = known.model_copy(update={"version": head.version, "etag": head.etag, "size": head.size})
     job = uploaded_job(told.model, told.key)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from perennial.errors import DataError, NotFoundError
+from perennial.errors import DataError, NotFoundError, PerennialError
 from perennial.scoring.batch.bench import Bench, Shift
-from perennial.scoring.batch.intake import Order
+from perennial.scoring.batch.intake import GONE, Order
 from perennial.scoring.dialect import sniff
 from perennial.scoring.plan import plan_parts
 from perennial.scoring.results import Dialect
@@ -45,7 +45,12 @@ def plan_order(bench: Bench, order: Order, shift: Shift, predictor: Predictor | 
     try:
         return _planned(bench, order, predictor)
     except (DataError, NotFoundError) as error:  # a source that is gone, too
-        raise Unscorable(str(error), predictor.manifest.version) from error
+        raise Unscorable(reason_of(error), predictor.manifest.version) from error
+
+
+def reason_of(error: PerennialError) -> str:
+    """Why a file cannot be read, for who put it: where it is gone, the error names a key, which says them nothing."""
+    return GONE if isinstance(error, NotFoundError) else str(error)
 
 
 def _champion(bench: Bench, model: str) -> Predictor:
