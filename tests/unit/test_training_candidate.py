@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn import linear_model
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_info
 
@@ -117,45 +116,52 @@ def test_what_cannot_be_trained_is_refused_with_one_line(candidate: dict[str, An
         assert word in outcome.reason
 
 
-class Hostile(LogisticRegression):  # type: ignore[misc]
-    """Raises what it is told to, where it is told to."""
+@dataclass
+class Hostility:
+    """What scikit-learn's own estimator raises, and where."""
 
-    raises: ClassVar[BaseException] = MemoryError()
-    where: ClassVar[str] = "fit"
-
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        if self.where == "fit" or (self.where == "last fit" and len(y) == 120):
-            raise self.raises
-        return super().fit(X, y, sample_weight)
-
-    def predict(self, X: Any) -> Any:
-        if self.where == "predict" or (self.where == "proof" and len(X) > 30):
-            raise self.raises
-        return super().predict(X)
+    raises: BaseException = field(default_factory=MemoryError)
+    where: str = "fit"
 
 
 @pytest.fixture
-def hostile(monkeypatch: pytest.MonkeyPatch) -> Problem:
-    """An estimator of scikit-learn's, but for what it raises; 120 training rows, hence folds of 96 and 24."""
-    monkeypatch.setattr(linear_model, "LogisticRegression", Hostile)
+def hostility(monkeypatch: pytest.MonkeyPatch) -> Hostility:
+    """Makes logistic regression hostile; 120 training rows, hence folds of 96 and 24."""
+    found = Hostility()
+    fit, predict = LogisticRegression.fit, LogisticRegression.predict
+
+    def hostile_fit(self: Any, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        if found.where == "fit" or (found.where == "last fit" and len(y) == 120):
+            raise found.raises
+        return fit(self, X, y, sample_weight)
+
+    def hostile_predict(self: Any, X: Any) -> Any:
+        if found.where == "predict" or (found.where == "proof" and len(X) > 30):
+            raise found.raises
+        return predict(self, X)
+
+    monkeypatch.setattr(LogisticRegression, "fit", hostile_fit)
+    monkeypatch.setattr(LogisticRegression, "predict", hostile_predict)
+    return found
+
+
+@pytest.fixture
+def hostile(hostility: Hostility) -> Problem:
     return cases.iris().having(candidates={"odd": LOGISTIC})
 
 
 @pytest.mark.parametrize("where", ["fit", "predict", "last fit", "proof"])
 @pytest.mark.parametrize("error", [IndexError, MemoryError, RuntimeError, AssertionError, StopIteration, OSError])
 def test_whatever_an_estimator_raises_costs_only_that_candidate(
-    hostile: Problem, monkeypatch: pytest.MonkeyPatch, where: str, error: type[Exception]
+    hostile: Problem, hostility: Hostility, where: str, error: type[Exception]
 ) -> None:
-    monkeypatch.setattr(Hostile, "raises", error("so it goes\nand on"))
-    monkeypatch.setattr(Hostile, "where", where)
+    hostility.raises, hostility.where = error("so it goes\nand on"), where
     assert refused(hostile, "odd").reason == f"{error.__name__}: so it goes"
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
-def test_whoever_ends_the_process_is_obeyed(
-    hostile: Problem, monkeypatch: pytest.MonkeyPatch, end: type[BaseException]
-) -> None:
-    monkeypatch.setattr(Hostile, "raises", end())
+def test_whoever_ends_the_process_is_obeyed(hostile: Problem, hostility: Hostility, end: type[BaseException]) -> None:
+    hostility.raises = end()
     with pytest.raises(end):
         attempt(hostile, "odd")
 
