@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial import keys
 from perennial.errors import ConflictError, NotFoundError
+from perennial.jobs.side_by_side import side_by_side
 from perennial.scoring.batch.records import find_plan, find_progress, find_result
 from perennial.serving.batch_job import BatchCounts, BatchOutput, BatchPlan, BatchProgress, BatchResult, State
 from perennial.store import Store
@@ -41,7 +42,7 @@ def batches(store: Store, model: str) -> list[Batch]:
         IntegrityError: what stands there cannot be read.
         StoreUnavailable: S3 does not answer, or refuses.
     """
-    found = [_read(store, model, work) for work in store.folders(keys.batch_works(model))]
+    found = side_by_side(lambda work: _read(store, model, work), store.folders(keys.batch_works(model)))
     return sorted((one for one in found if one is not None), key=lambda one: one.started, reverse=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from perennial.errors import PerennialError
@@ -58,32 +59,26 @@ def done(
 
 def failed(bench: Bench, order: Order, refusal: Unscorable) -> Outcome:
     """A file that could not even be planned."""
-    now = bench.now()
-    result = BatchResult(
-        state="failed",
-        model=order.model,
-        version=refusal.version,
-        input=order.input,
-        name=order.name,
-        counts=BatchCounts(),
-        reason=refusal.reason,
-        started=now,
-        ended=now,
-    )
-    return _committed(bench, order.work, result)
+    return _failed(bench, order.work, order, refusal.version, refusal.reason, bench.now())
 
 
 def stopped(bench: Bench, plan: BatchPlan, work: str, error: PerennialError) -> Outcome:
     """A file that could not be read to its end."""
+    return _failed(bench, work, plan, plan.version, reason_of(error), plan.created)
+
+
+def _failed(
+    bench: Bench, work: str, file: Order | BatchPlan, version: str | None, reason: str, started: datetime
+) -> Outcome:
     result = BatchResult(
         state="failed",
-        model=plan.model,
-        version=plan.version,
-        input=plan.input,
-        name=plan.name,
+        model=file.model,
+        version=version,
+        input=file.input,
+        name=file.name,
         counts=BatchCounts(),
-        reason=reason_of(error),
-        started=plan.created,
+        reason=reason,
+        started=started,
         ended=bench.now(),
     )
     return _committed(bench, work, result)
