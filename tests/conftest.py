@@ -31,6 +31,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Turns | None
     return Turns(config, log) if config.getoption("dist") == "loadfile" else None
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes are not their own name: workers that pack them a second apart would not collect the same tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real data sets: ``PERENNIAL_DATA``, or ``shared/data`` beside the repository."""

@@ -69,7 +69,7 @@ def test_the_same_labels_land_once_in_whatever_order_and_format(tmp_path: Path) 
     assert (first.labels, first.repeated) == (2, 1)
     others = [
         ("again.csv", b"ill,id\nno,p2\nyes,p1\n"),
-        ("packed.csv.gz", gzip.compress(b"id,ill\np2,no\np1,yes\n")),
+        ("packed.csv.gz", gzip.compress(b"id,ill\np2,no\np1,yes\n", mtime=0)),
         ("truth.parquet", parquet_bytes({"id": ["p2", "p1"], "ill": ["no", "yes"]})),
     ]
     for name, data in others:
