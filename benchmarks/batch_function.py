@@ -37,7 +37,8 @@ from benchmarks.mixed_spec import make_spec
 from perennial import keys
 from perennial.deploy.up import LocalStack, running_stack
 from perennial.serving.batch_job import BatchInput, BatchPlan, BatchResult
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 MODEL = "logistic"
 FUNCTION_MEGABYTES = 1769  # as in template.yaml

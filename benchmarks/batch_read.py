@@ -33,7 +33,7 @@ def _checked(file: Path, threads: int, model: str) -> int:
     from perennial.scoring.units import units
     from perennial.serving.load import load
     from perennial.settings import Settings
-    from perennial.store import open_store
+    from perennial.store_opening import open_store
 
     store, source = open_store(Settings.load()), LocalSource(file)
     head = Registry(store).head(model)

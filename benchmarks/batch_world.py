@@ -18,7 +18,7 @@ from benchmarks import mixed
 from benchmarks.mixed_models import BUCKET, ROWS, publish
 from benchmarks.mixed_spec import make_spec
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 ROOT = Path(__file__).parents[1]
 PIECE = 131_072

@@ -16,7 +16,7 @@ from benchmarks.mixed_spec import make_spec
 from perennial.deploy.package import build_package
 from perennial.deploy.recipes import API
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 ROOT = Path(__file__).parents[1]
 

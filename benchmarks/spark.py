@@ -37,7 +37,8 @@ from perennial.scoring.source import LocalSource
 from perennial.serving.batch_job import BatchInput, BatchOptions, BatchResult, SparkRequest
 from perennial.serving.champion import read_champion
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 ROOT = Path(__file__).parents[1]
 PYTHON = ROOT / ".local/envs/spark/bin/python"

@@ -21,7 +21,8 @@ from perennial.serving.capture import Capture
 from perennial.serving.catalog import Catalog
 from perennial.serving.refresh import Clock, ModelCache
 from perennial.settings import Settings
-from perennial.store import Patience, Store, open_store
+from perennial.store import Store
+from perennial.store_opening import Patience, open_store
 
 Endpoint = Callable[[Request], Coroutine[Any, Any, Response]]
 

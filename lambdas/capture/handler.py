@@ -13,7 +13,8 @@ from typing import Any
 from lambdas.capture.delivery import read_delivery
 from perennial.serving.batches import batches
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:

@@ -26,7 +26,8 @@ from perennial.errors import PerennialError
 from perennial.jobs.results import OutcomeResult
 from perennial.settings import Settings
 from perennial.spec import load_spec
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 SPEC = ROOT / "examples/iris/model.yaml"
 FOLDER = ROOT / ".local/demo"

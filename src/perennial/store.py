@@ -9,25 +9,22 @@ what is swapped ever return to an earlier content: on S3 an ETag is a hash, and 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Protocol
 
 from obstore.exceptions import NotModifiedError, PreconditionError
-from obstore.store import MemoryStore, S3Store
+from obstore.store import MemoryStore
 
 from perennial.errors import (
     AlreadyExistsError,
     ConflictError,
     NotFoundError,
-    SettingsError,
     StoreRefused,
     StoreUnavailable,
 )
-from perennial.settings import LOCAL_CREDENTIALS, Settings
 from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
 
 if TYPE_CHECKING:
@@ -276,63 +273,3 @@ class Store:
 def memory_store() -> Store:
     """An empty in-process store with the semantics of S3: the fake for tests."""
     return Store(MemoryStore())
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long S3 is waited for, in seconds.
-
-    ``request`` bounds one attempt of a request to its last byte, ``silence`` the time in which none arrives.
-    Another attempt is made up to ``retries`` times, as long as ``retrying`` has not gone by.
-    """
-
-    request: float = 30.0
-    silence: float = 30.0
-    retries: int = 3
-    retrying: float = 20.0
-
-
-def open_store(settings: Settings, *, client_timeout: float = 30.0, patience: Patience | None = None) -> Store:
-    """The bucket of ``settings``, at its endpoint; credentials come from the usual AWS places.
-
-    ``client_timeout`` is short for a ``patience`` of which only ``request`` is not the usual.
-
-    Raises:
-        SettingsError: there are no credentials.
-    """
-    patience = patience or Patience(request=client_timeout)
-    options: dict[str, Any] = {
-        "region": settings.region,
-        "client_options": {
-            "timeout": timedelta(seconds=patience.request),
-            "connect_timeout": timedelta(seconds=min(5.0, patience.silence)),
-            "read_timeout": timedelta(seconds=patience.silence),
-        },
-        "retry_config": {"max_retries": patience.retries, "retry_timeout": timedelta(seconds=patience.retrying)},
-    }
-    if settings.aws_endpoint_url:
-        options["endpoint"] = settings.aws_endpoint_url
-        options["virtual_hosted_style_request"] = False
-        options["client_options"]["allow_http"] = settings.aws_endpoint_url.startswith("http://")
-    return Store(S3Store(settings.bucket, **options, **_credentials(settings)))
-
-
-def _credentials(settings: Settings) -> dict[str, Any]:
-    """Static and container credentials are obstore's own affair; profiles and SSO need boto3's chain."""
-    if settings.emulated and not os.environ.get("AWS_ACCESS_KEY_ID"):
-        return {name.lower().removeprefix("aws_"): value for name, value in LOCAL_CREDENTIALS.items()}
-    own = ("AWS_ACCESS_KEY_ID", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_WEB_IDENTITY_TOKEN_FILE")
-    if any(os.environ.get(name) for name in own):
-        return {}
-    try:
-        from botocore.exceptions import BotoCoreError
-        from obstore.auth.boto3 import Boto3CredentialProvider
-    except ImportError:  # no boto3 here: obstore asks the instance metadata service
-        return {}
-    try:
-        return {"credential_provider": Boto3CredentialProvider()}
-    except (ValueError, BotoCoreError) as error:
-        raise SettingsError(
-            f"There are no AWS credentials: {reason(error).rstrip('.')}.",
-            remedy="Set AWS_PROFILE or AWS_ACCESS_KEY_ID and its secret; for a local stack, see `perennial env`.",
-        ) from error

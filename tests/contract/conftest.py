@@ -14,7 +14,8 @@ from moto.server import ThreadedMotoServer
 
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack
 from perennial.settings import Settings
-from perennial.store import Store, memory_store, open_store
+from perennial.store import Store, memory_store
+from perennial.store_opening import open_store
 
 _numbers = itertools.count(1)
 

@@ -12,7 +12,8 @@ import pytest
 
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreRefused
 from perennial.settings import Settings
-from perennial.store import Served, Store, open_store
+from perennial.store import Served, Store
+from perennial.store_opening import open_store
 
 WRITERS = 16
 ROUNDS = 5

@@ -8,7 +8,8 @@ import pytest
 
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreRefused, StoreUnavailable
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 from tests.support.proxy import Faults, proxied
 
 

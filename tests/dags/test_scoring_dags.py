@@ -17,7 +17,7 @@ from moto.server import ThreadedMotoServer
 from perennial import keys
 from perennial.settings import Settings
 from perennial.spec import load_spec
-from perennial.store import open_store
+from perennial.store_opening import open_store
 from tests.dags.conftest import SECOND
 from tests.dags.test_training_dags import HEAVY, before
 from tests.support.dag_runs import dag_runs

@@ -26,7 +26,8 @@ from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.settings import Settings
 from perennial.spec import load_spec
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 from tests.support.airflow import Airflow, airflow
 from tests.support.browser import find_browser
 

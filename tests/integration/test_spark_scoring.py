@@ -32,7 +32,8 @@ from perennial.serving.batch_job import BatchInput, BatchOptions, BatchResult, S
 from perennial.serving.load import load
 from perennial.serving.predictor import Predictor
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 from tests.support.models import MIXED, MIXED_RECORD, build, make_spec, promote
 from tests.support.spark import FRAME, run_driver, spark_environment
 from tests.support.stack import shared_stack

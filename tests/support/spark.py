@@ -21,7 +21,7 @@ from perennial.scoring.batch import work
 from perennial.scoring.spark import score_frame, session
 from perennial.scoring.spark_tasks import Act, Job, Place, Told, score
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".local/envs/spark/bin/python"

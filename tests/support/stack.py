@@ -15,7 +15,8 @@ import pytest
 
 from perennial.deploy.up import LocalStack, running_stack
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 LAKE = "perennial-lake"
 """A bucket that a test may make beside the stack's own; functions may score what is below ``tables/``."""

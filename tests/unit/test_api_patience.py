@@ -20,7 +20,7 @@ from lambdas.api.looks import Looks
 from perennial.deploy.template import read_template
 from perennial.errors import StoreUnavailable
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 from tests.support.models import IRIS_RECORD, build, make_spec, promote
 from tests.support.stores import Bucket, Clock
 

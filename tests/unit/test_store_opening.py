@@ -9,7 +9,7 @@ import pytest
 
 from perennial.errors import SettingsError
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 SETTINGS = Settings(bucket="models")
 HEAVY = ("numpy", "pandas", "sklearn", "scipy", "pyarrow", "boto3", "botocore", "yaml", "pickle", "joblib", "rich",
@@ -45,7 +45,7 @@ def test_the_registry_imports_nothing_heavy(module: str) -> None:
     program = (
         f"import sys, perennial.registry.{module}\n"
         "from perennial.settings import Settings\n"
-        "from perennial.store import open_store\n"
+        "from perennial.store_opening import open_store\n"
         "open_store(Settings(bucket='models'))\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )

@@ -14,7 +14,7 @@ from perennial.cli.registry import versions_of
 from perennial.errors import SmokeTestError
 from perennial.registry.registry import Registry, models
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 

@@ -10,7 +10,7 @@ from perennial.cli.output import Json, show, show_json, show_table
 from perennial.cli.registry import known
 from perennial.jobs.batches import Batch
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 Work = Annotated[str | None, typer.Argument(help="One file: the name of its work, or how that begins.")]

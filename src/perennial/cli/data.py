@@ -11,7 +11,7 @@ from perennial.cli.output import Json, show_json
 from perennial.errors import SpecError
 from perennial.settings import Settings
 from perennial.spec import load_spec
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 
 def register(app: typer.Typer) -> None:

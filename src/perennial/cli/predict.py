@@ -11,7 +11,7 @@ import typer
 from perennial.cli.output import Json, show_json
 from perennial.errors import DataError, NotFoundError
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 MAX_BYTES = 1_000_000
 

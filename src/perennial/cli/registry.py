@@ -16,7 +16,7 @@ from perennial.registry.log import LogEntry
 from perennial.registry.registry import Registry
 from perennial.registry.registry import models as models_of
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]

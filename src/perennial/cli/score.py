@@ -20,7 +20,8 @@ from perennial.cli.registry import known, versions_of
 from perennial.errors import DataError, NotFoundError
 from perennial.serving.batch_job import OutputFormat
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
     from perennial.scoring.files import Progress

@@ -9,7 +9,7 @@ import typer
 
 from perennial.cli.output import Json, show
 from perennial.settings import Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
     from perennial.jobs.trace import LandingFile, Trace, TracedDataset

@@ -98,6 +98,7 @@ _CORE = (
     "src/perennial/spec_policy.py",
     "src/perennial/store.py",
     "src/perennial/store_faults.py",
+    "src/perennial/store_opening.py",
 )
 
 API = Recipe(

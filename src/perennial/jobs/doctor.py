@@ -16,7 +16,8 @@ from perennial.errors import AlreadyExistsError, PerennialError, SettingsError
 from perennial.registry.check import check
 from perennial.registry.registry import models
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 LIBRARIES = ("pydantic", "obstore", "numpy", "onnxruntime", "scikit-learn", "xgboost-cpu", "pyarrow", "onnx")
 PROBE = ".doctor/probe"

@@ -11,7 +11,7 @@ from perennial.jobs.state import result_of, step_key
 from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
 from perennial.serving.batch_job import SPARK_BYTES, BatchRequest
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 LIST = "scoring-list"
 NO_CHAMPION = "nothing has been promoted yet: files wait for the first champion"

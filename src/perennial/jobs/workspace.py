@@ -15,7 +15,8 @@ from perennial.jobs.code import code_version
 from perennial.jobs.results import StepResult
 from perennial.settings import Settings
 from perennial.spec import ModelSpec, canonical, load_spec
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 Progress = Callable[[str], None]
 Cause = Literal["manual", "schedule", "files", "monitor"]

@@ -21,7 +21,7 @@ from perennial.scoring.spark_tasks import Job, Place, Told, begin, in_tasks, joi
 from perennial.serving.batch_job import BatchCounts, SparkRequest
 from perennial.serving.load import load
 from perennial.settings import VARIABLES, Settings
-from perennial.store import open_store
+from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

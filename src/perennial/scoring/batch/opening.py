@@ -9,7 +9,8 @@ from functools import cache
 from perennial.scoring.batch.bench import Bench
 from perennial.scoring.batch.multipart import S3Uploads
 from perennial.settings import Settings
-from perennial.store import Store, open_store
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 
 def open_bench(settings: Settings) -> Bench:
