@@ -6,7 +6,9 @@ import json
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from perennial.errors import IntegrityError
 
 
 def canonical(value: object) -> bytes:
@@ -43,3 +45,25 @@ class Stored(BaseModel):
         if update:
             copied._bytes = None
         return copied
+
+
+class Keyed(BaseModel):
+    """What is stored under a key of its own: canonical JSON, so that the same content has the same bytes."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_bytes(self) -> bytes:
+        """What is stored."""
+        return canonical(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes, key: str) -> Self:
+        """Read a stored object. Raises IntegrityError naming its key."""
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = "".join(f"{part}: " for part in first["loc"])
+            raise IntegrityError(
+                f"{key} is malformed: {field}{first['msg']}.", remedy="It was not written by Perennial; restore it."
+            ) from error

@@ -334,7 +334,7 @@ def test_a_damaged_log_stops_promotions(raw: MemoryStore, ops: Ops) -> None:
     with pytest.raises(IntegrityError, match=r"00000002\.json is missing"):
         ops.promote(2)
     raw.put(keys.log_entry(MODEL, 2), b'{"generation": 2}')
-    with pytest.raises(IntegrityError, match=r"00000002\.json: op_id: Field required"):
+    with pytest.raises(IntegrityError, match=r"00000002\.json is malformed: op_id: Field required"):
         ops.promote(2)
 
 

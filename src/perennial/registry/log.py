@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from perennial import keys
+from perennial.canonical import Keyed
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, PromotionRefused
 from perennial.registry.manifest import model_name
-from perennial.spec import canonical
 from perennial.store import Store
 
 CHAMPION = "champion"
@@ -22,27 +22,7 @@ MAX_GENERATION = 99_999_999
 Kind = Literal["promotion", "rollback"]
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def to_bytes(self) -> bytes:
-        """Canonical JSON, as stored."""
-        return canonical(self.model_dump(mode="json"))
-
-    @classmethod
-    def from_bytes(cls, data: bytes, key: str) -> Self:
-        """Read a stored object. Raises IntegrityError naming its key."""
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise IntegrityError(
-                f"{key}: {field}: {first['msg']}.", remedy="It was not written by Perennial; restore it."
-            ) from error
-
-
-class LogEntry(_Stored):
+class LogEntry(Keyed):
     """One change of champion, never altered.
 
     ``generation`` counts from 1 without gaps; ``previous`` is the version of the entry before (None in the
@@ -60,7 +40,7 @@ class LogEntry(_Stored):
     restores: int | None = None
 
 
-class Intent(_Stored):
+class Intent(Keyed):
     """What an operation asked for, and the newest generation when it was first tried.
 
     It is kept before any commit of that operation is attempted, so no commit of its own can be older.

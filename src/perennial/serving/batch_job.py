@@ -10,11 +10,10 @@ import hashlib
 from datetime import datetime
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import model_validator
 
 from perennial import keys
-from perennial.canonical import canonical
-from perennial.errors import IntegrityError
+from perennial.canonical import Keyed, canonical
 
 OutputFormat = Literal["csv", "parquet"]
 State = Literal["waiting", "scoring", "joining", "done", "failed"]
@@ -26,31 +25,14 @@ SPARK_BYTES = 10_000_000_000
 """From here on a file, or all files of a scheduled run together, are work for Spark."""
 
 
-class Stored(BaseModel):
-    """One of those objects: canonical JSON, so that the same content has the same bytes."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    def to_bytes(self) -> bytes:
-        return canonical(self.model_dump(mode="json"))
-
-    @classmethod
-    def from_bytes(cls, data: bytes, key: str) -> Self:
-        """Raises IntegrityError naming the key."""
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            raise IntegrityError(f"{key} is malformed: {error.errors()[0]['msg']}.") from error
-
-
-class BatchOptions(Stored):
+class BatchOptions(Keyed):
     """How a file is to come back; as :class:`perennial.spec.Batch` says it."""
 
     output: OutputFormat | None = None
     keep: bool | tuple[str, ...] = False
 
 
-class BatchInput(Stored):
+class BatchInput(Keyed):
     """One version of one object. ``version`` is None in an unversioned bucket: the ETag stands for it then."""
 
     bucket: str
@@ -66,7 +48,7 @@ class BatchInput(Stored):
         return hashlib.sha256(canonical(identity)).hexdigest()[:32]
 
 
-class BatchRequest(Stored):
+class BatchRequest(Keyed):
     """What a client of the API or the schedule asked for.
 
     ``size`` and ``name`` are the announced size in bytes and file name of an upload, ``input`` the object to score
@@ -82,7 +64,7 @@ class BatchRequest(Stored):
     expires: datetime | None = None
 
 
-class SparkRequest(Stored):
+class SparkRequest(Keyed):
     """What one job of Spark is to score: ``inputs`` by ``version`` of ``model``, all with the same ``options``.
 
     ``names`` are what the inputs are called in the keys of their outputs, in the order of ``inputs``.
@@ -101,7 +83,7 @@ class SparkRequest(Stored):
         return self
 
 
-class BatchPart(Stored):
+class BatchPart(Keyed):
     """A slice of the input: bytes ``start`` to ``end`` of a text, row groups ``start`` to ``end`` of Parquet.
 
     ``first`` is the number of rows before it, ``rows`` how many it has; None where nobody counted.
@@ -114,7 +96,7 @@ class BatchPart(Stored):
     rows: int | None = None
 
 
-class BatchPlan(Stored):
+class BatchPlan(Keyed):
     """By which version of the model an input is scored, and in which parts. ``dialect`` is how the file is written."""
 
     model: str
@@ -128,7 +110,7 @@ class BatchPlan(Stored):
     created: datetime
 
 
-class BatchCounts(Stored):
+class BatchCounts(Keyed):
     """``rows`` that were read: always ``scored`` and ``quarantined`` together."""
 
     rows: int = 0
@@ -143,14 +125,14 @@ class BatchCounts(Stored):
         )
 
 
-class Preview(Stored):
+class Preview(Keyed):
     """The first rows of the output, as text: what a page shows before anything is downloaded."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
 
 
-class BatchScored(Stored):
+class BatchScored(Keyed):
     """What came of one part of a file: its counts, what was unusual, and its first rows."""
 
     counts: BatchCounts
@@ -158,7 +140,7 @@ class BatchScored(Stored):
     preview: Preview
 
 
-class BatchProgress(Stored):
+class BatchProgress(Keyed):
     """How far a file is. Bytes are those of the input; ``parts_done`` of ``parts`` are done."""
 
     state: State
@@ -182,7 +164,7 @@ class BatchProgress(Stored):
         return self.model_copy(update=further)
 
 
-class BatchOutput(Stored):
+class BatchOutput(Keyed):
     """A file that came of it. ``size`` in bytes."""
 
     key: str
@@ -190,7 +172,7 @@ class BatchOutput(Stored):
     media_type: str
 
 
-class BatchResult(Stored):
+class BatchResult(Keyed):
     """How it ended. ``reason`` is why it failed; ``warnings`` are what was unusual of a file that was scored."""
 
     state: Literal["done", "failed"]

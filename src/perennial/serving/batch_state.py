@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal, TypeVar
 
 from perennial import keys
+from perennial.canonical import Keyed
 from perennial.serving.batch_job import (
     BatchCounts,
     BatchOutput,
@@ -18,12 +19,11 @@ from perennial.serving.batch_job import (
     BatchResult,
     Preview,
     State,
-    Stored,
 )
 from perennial.store import Store
 
 Awaited = Literal["upload", "start"]
-T = TypeVar("T", bound=Stored)
+T = TypeVar("T", bound=Keyed)
 
 UNDER_WAY = timedelta(hours=1)
 """How long an upload may take that began before its link ended: S3 looks at the end when the upload begins."""
