@@ -23,12 +23,20 @@ from perennial.serving.presign import Links
 from perennial.settings import Settings
 from perennial.store import Store
 from tests.support import models
+from tests.support.stack import logged
 
 SECONDS = 120.0
+FUNCTIONS = ("api", "access", "capture", "score")
 HOUR = timedelta(hours=1)
 ROWS = b"sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n5.9,many,5.1,1.8\n6.2,2.9,4.3,1.3\n"
 CSV = "text/csv; charset=utf-8"
 NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def began() -> datetime:
+    """When the test began: named before whatever it makes."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -231,19 +239,17 @@ class TestResults:
         assert {one.status_code for one in found} == {404}
         assert len({json.dumps(one.json() | {"request_id": ""}) for one in found}) == 1
 
-    def test_no_log_has_the_id_or_a_link(self, api: httpx.Client, stack: LocalStack, made: CreatedBatch) -> None:
+    def test_no_log_has_the_id_or_a_link(
+        self, began: datetime, api: httpx.Client, stack: LocalStack, made: CreatedBatch
+    ) -> None:
         found = ask(api, made)
         assert found.results
         api.get(made.status_url + "x")
-        logs = stack.aws().client("logs")
         deadline = time.monotonic() + SECONDS
-        said = ""
-        while '"/models/{model}/batches/{id}"' not in said:
+        while '"/models/{model}/batches/{id}"' not in "\n".join(logged(stack, "api", began)):
             assert time.monotonic() < deadline
-            said = ""
-            for group in logs.describe_log_groups(logGroupNamePrefix="/perennial/local/")["logGroups"]:
-                pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
-                said += "\n".join(event["message"] for page in pages for event in page["events"])
+            time.sleep(0.1)
+        said = "\n".join(line for function in FUNCTIONS for line in logged(stack, function, began))
         for secret in (made.id, made.upload.fields["x-amz-signature"], found.results.url.rpartition("=")[2]):
             assert secret not in said
 

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -20,6 +21,7 @@ from perennial.settings import Settings
 from perennial.spec import ModelSpec
 from perennial.store import Store
 from tests.support import models
+from tests.support.stack import logged
 
 SECONDS = 30.0
 
@@ -185,19 +187,13 @@ def test_new_files_are_told_and_notices_have_a_topic(stack: LocalStack, store: S
 
 
 def test_the_capture_says_what_it_did_in_a_log_of_its_own(api: httpx.Client, stack: LocalStack, store: Store) -> None:
+    began = datetime.now(UTC)
     models.promote(store, models.build(models.make_spec("noted")))
     predict(api, "noted")
     captured(store, "noted", 1)
-    logs = stack.aws().client("logs")
-
-    def messages(group: str) -> list[str]:
-        return [
-            event["message"] for event in logs.filter_log_events(logGroupName=f"/perennial/local/{group}")["events"]
-        ]
-
     deadline = time.monotonic() + SECONDS
-    while not (said := [line for line in messages("capture") if '"captured"' in line]):
+    while not (said := [line for line in logged(stack, "capture", began) if '"captured"' in line]):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     assert json.loads(said[-1])["kept"] >= 1
-    assert not any('"captured"' in line for line in messages("api"))
+    assert not any('"captured"' in line for line in logged(stack, "api", began))

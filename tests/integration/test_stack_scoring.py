@@ -8,6 +8,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from perennial.settings import Settings
 from perennial.store import Store
 from tests.support import models
 from tests.support.batch_world import START, csv_of
+from tests.support.stack import logged
 
 SECONDS = 120.0
 ROWS = np.round(np.random.default_rng(7).uniform(0, 8, size=(500, 4)), 2)
@@ -261,14 +263,13 @@ def test_an_upload_in_parts_is_made_once(stack: LocalStack, store: Store) -> Non
 
 
 def test_the_log_tells_outcomes_and_no_rows(stack: LocalStack, store: Store) -> None:
+    began = datetime.now(UTC)
     champion(store, "logged")
     found = put(stack, keys.batch_in("logged", "a.csv"), FILE + b"topsecret,1,1,1\n")
     result_of(store, "logged", found.work)
-    logs = stack.aws().client("logs")
 
     def lines() -> list[dict[str, Any]]:
-        told = logs.filter_log_events(logGroupName="/perennial/local/score", limit=10_000)["events"]
-        texts = [one["message"].strip() for one in told]
+        texts = [text.strip() for text in logged(stack, "score", began)]
         assert not any("topsecret" in text for text in texts)
         return [json.loads(text) for text in texts if text.startswith("{")]
 

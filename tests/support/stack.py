@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 
 import pytest
@@ -20,6 +22,7 @@ from perennial.store_opening import open_store
 
 LAKE = "perennial-lake"
 """A bucket that a test may make beside the stack's own; functions may score what is below ``tables/``."""
+PAGE_LINES = 10_000
 
 
 @cache
@@ -48,3 +51,22 @@ def store(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]
     for name, value in stack.environment().items():
         monkeypatch.setenv(name, value)
     yield open_store(Settings.load(stack.environment()))
+
+
+def logged(stack: LocalStack, function: str, since: datetime) -> list[str]:
+    """What a function has written to its log since then, in the order of time.
+
+    The embedded AWS answers the oldest 10,000 lines and knows no next page, so the start moves on instead.
+    """
+    logs = stack.aws().client("logs")
+    start, found = int(since.timestamp() * 1000), dict[tuple[str, int, int], str]()
+    while True:
+        events = logs.filter_log_events(logGroupName=f"/perennial/local/{function}", startTime=start)["events"]
+        numbers: Counter[tuple[str, int]] = Counter()
+        for event in events:
+            place = (event["logStreamName"], event["timestamp"])
+            found[*place, numbers[place]] = event["message"]
+            numbers[place] += 1
+        if len(events) < PAGE_LINES or events[-1]["timestamp"] == start:
+            return list(found.values())
+        start = events[-1]["timestamp"]
