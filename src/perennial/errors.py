@@ -6,6 +6,8 @@ what the command line ends with; HTTP statuses are mapped in one place, ``lambda
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class PerennialError(Exception):
     """Base of all expected failures: one line that says what is wrong, where, and what to do."""
@@ -72,6 +74,16 @@ class DataError(PerennialError):
         )
         super().__init__(f"{where}: {message}" if where else message, remedy=remedy)
         self.file, self.row, self.column = file, row, column
+
+
+class InvalidPicture(PerennialError):
+    """Bytes are no picture that can be read. ``kind`` says in which way."""
+
+    exit_code = 4
+
+    def __init__(self, reason: str, remedy: str, *, kind: Literal["large", "unsupported", "damaged"]) -> None:
+        super().__init__(f"The picture {reason}.", remedy=remedy)
+        self.reason, self.kind = reason, kind
 
 
 class NotFoundError(PerennialError):

@@ -85,6 +85,30 @@ def pull_staging(m: str, source: str, run: str) -> str:
     return f"_perennial/staging/{m}/{source}/{segment(run)}.parquet"
 
 
+def image(m: str, digest: str) -> str:
+    """The bytes of one picture, landed or asked about, by their SHA-256 (hex): put-new."""
+    return f"{m}/images/sha256/{digest}"
+
+
+def gathered(m: str, number: int) -> str:
+    """The ``number``-th listing of pictures that were found loose in landing, or fetched from addresses."""
+    return landing(m, f"gathered/{number:08d}.parquet")
+
+
+def backbone(name: str) -> str:
+    """What a name of a frozen extractor stands for: put-new, so that it never means another."""
+    return f"_perennial/backbones/{name}.json"
+
+
+def backbones() -> str:
+    return "_perennial/backbones/"
+
+
+def backbone_blob(digest: str) -> str:
+    """The graph of an extractor, by its SHA-256 (hex)."""
+    return f"_perennial/backbones/sha256/{digest}"
+
+
 def predictions(m: str, date: str = "") -> str:
     """Prefix of the captured predictions, of all days or of one (``2026-11-21``, UTC)."""
     return f"{m}/predictions/{date}/" if date else f"{m}/predictions/"

@@ -11,6 +11,7 @@ from pydantic import Field, field_serializer, field_validator, model_validator
 from perennial.canonical import canonical
 from perennial.spec_checks import NAME, contradictions
 from perennial.spec_features import CategoryFeature, DateFeature, Feature, NumberFeature, Part, Target, label
+from perennial.spec_images import Frame, ImageInput, described
 from perennial.spec_policy import (
     DEFAULT_METRIC,
     LOWER_IS_BETTER,
@@ -29,8 +30,8 @@ from perennial.spec_policy import (
 
 __all__ = [
     "DEFAULT_METRIC", "LOWER_IS_BETTER", "METRICS", "NAME", "Batch", "Candidate", "CategoryFeature", "DateFeature",
-    "Feature", "GatePolicy", "Holdout", "ModelSpec", "NumberFeature", "SlicePolicy", "SqlSource", "Target", "Task",
-    "canonical", "label", "load_spec",
+    "Feature", "Frame", "GatePolicy", "Holdout", "ImageInput", "ModelSpec", "NumberFeature", "SlicePolicy",
+    "SqlSource", "Target", "Task", "canonical", "label", "load_spec",
 ]  # fmt: skip
 
 
@@ -39,7 +40,8 @@ class ModelSpec(Part):
 
     name: str
     task: Task
-    input: Literal["tabular"] = "tabular"
+    input: Literal["tabular", "image"] = "tabular"
+    image: ImageInput | None = None
     target: Target
     id: str | None = None
     time: str | None = None
@@ -66,6 +68,11 @@ class ModelSpec(Part):
             isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) for pair in value
         )
         return dict(value) if pairs else value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pictures(cls, values: Any) -> Any:
+        return described(values) if isinstance(values, dict) and values.get("input") == "image" else values
 
     @model_validator(mode="before")
     @classmethod

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from perennial.spec_features import CategoryFeature
+from perennial.spec_images import OWN_COLUMNS
 from perennial.spec_policy import BOUNDED_BY_ONE, METRICS
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     if spec.target.column in spec.features:
         found.append((f"features.{spec.target.column}", "is the target; take it out of features"))
     found += _target_contradictions(spec)
+    found += _picture_contradictions(spec) if spec.input == "image" else _table_contradictions(spec)
     if spec.metric not in METRICS[spec.task]:
         found.append(("metric", f"unknown for a {spec.task} task; use one of {', '.join(METRICS[spec.task])}"))
     for bound in ("minimum", "maximum"):
@@ -76,3 +78,41 @@ def _target_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     if spec.task == "multiclass" and target.positive is not None:
         return [("target.positive", "only a binary task has a positive class; remove it")]
     return []
+
+
+def _picture_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
+    assert spec.image is not None  # set where pictures are the input
+    found: list[tuple[str, str]] = []
+    if spec.task == "regression":
+        found.append(("task", "pictures are classified; use binary or multiclass"))
+    for role in ("id", "time"):
+        if getattr(spec, role) is not None:
+            found.append((role, "a picture is told by its content; remove it"))
+    if spec.sources:
+        found.append(("sources", "a database has no pictures; land a listing of their addresses"))
+    if spec.target.column in (*OWN_COLUMNS, *spec.features):
+        found.append(
+            ("target.column", f"{spec.target.column!r} is what Perennial notes of a picture; use another name")
+        )
+    if spec.image.group is not None and spec.image.group_pattern is not None:
+        found.append(("image.group_pattern", "group names a column already; keep one of the two"))
+    if spec.image.group == spec.target.column:
+        found.append(("image.group", "is the target column; name another"))
+    for name, candidate in spec.candidates.items():
+        if candidate.backbone is None and candidate.features is None and candidate.torch is None:
+            found.append(
+                (f"candidates.{name}", "say what it sees of a picture: backbone: NAME, or features: pixels or hog")
+            )
+    return found
+
+
+def _table_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
+    found = [("image", "is for `input: image`; add that, or remove it")] if spec.image is not None else []
+    for name, candidate in spec.candidates.items():
+        given = [key for key in _OF_PICTURES if getattr(candidate, key) is not None]
+        if given:
+            found.append((f"candidates.{name}.{given[0]}", "is for `input: image`; remove it"))
+    return found
+
+
+_OF_PICTURES = ("backbone", "features", "torch", "weights", "size", "quantize")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -21,6 +21,7 @@ from pydantic import (
 from perennial.canonical import canonical
 from perennial.schedule import schedule
 from perennial.spec_features import Part
+from perennial.spec_images import Features, Network
 
 Task = Literal["binary", "multiclass", "regression"]
 
@@ -35,6 +36,7 @@ DEFAULT_METRIC: dict[Task, str] = {"binary": "roc_auc", "multiclass": "accuracy"
 BOUNDED_BY_ONE = frozenset(metric for names in METRICS.values() for metric in names) - {
     "log_loss", "mean_absolute_error", "root_mean_squared_error",
 }  # fmt: skip
+BACKBONE = r"^[a-z0-9][a-z0-9._-]{0,59}$"
 _ESTIMATOR = re.compile(r"(sklearn(\.[A-Za-z_][A-Za-z0-9_]*)+|xgboost)\.[A-Z][A-Za-z0-9_]*")
 
 
@@ -46,21 +48,59 @@ class Holdout(Part):
 
 
 class Candidate(Part):
-    """One estimator to try, by import path. ``search`` maps a parameter to the values to try."""
+    """One estimator to try, by import path. ``search`` maps a parameter to the values to try.
+
+    Of pictures it sees what the frozen extractor ``backbone`` makes of them, or their ``features``. A network of
+    ``torch`` learns from the pictures themselves, from ``weights`` (a path, or an address in S3) where they are given.
+    ``size`` is that of the pictures, where it is not the spec's; ``quantize: int8`` makes the graph smaller.
+    """
 
     estimator: str
     params: dict[str, Any] = Field(default_factory=dict)
     search: dict[str, list[Any]] = Field(default_factory=dict)
+    backbone: str | None = Field(default=None, pattern=BACKBONE)
+    features: Features | None = None
+    torch: Network | None = None
+    weights: str | None = Field(default=None, min_length=1)
+    size: int | None = Field(default=None, ge=8, le=512)
+    quantize: Literal["int8"] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _network(cls, values: Any) -> Any:
+        """A network is its own estimator, under a name that says so."""
+        if not isinstance(values, dict) or "torch" not in values or values["torch"] is None:
+            return values
+        own = f"torch.{values['torch']}"
+        if values.get("estimator", own) != own:
+            raise ValueError("torch is an estimator of its own; remove estimator")
+        return {**values, "estimator": own}
 
     @field_validator("estimator")
     @classmethod
     def _known_library(cls, value: str) -> str:
-        if not _ESTIMATOR.fullmatch(value):
+        if not _ESTIMATOR.fullmatch(value) and value.removeprefix("torch.") not in get_args(Network):
             raise ValueError(
                 "is not an estimator's import path; use one of scikit-learn, such as "
                 "sklearn.linear_model.LogisticRegression, or xgboost.XGBClassifier"
             )
         return value
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if sum(one is not None for one in (self.backbone, self.features, self.torch)) > 1:
+            raise ValueError("name one of backbone, features and torch")
+        if self.estimator.startswith("torch.") and self.torch is None:
+            raise ValueError(f"{self.estimator} is no import path; write torch: {self.estimator[6:]} instead")
+        if self.weights is not None and self.torch is None:
+            raise ValueError("weights are those of a network; name it by torch")
+        if self.torch is not None and self.search:
+            raise ValueError("a network is trained once; set params instead of search")
+        if self.size is not None and self.backbone is not None:
+            raise ValueError("a backbone takes pictures in its own size; remove size")
+        if self.quantize is not None and self.features is not None:
+            raise ValueError("only a network's graph is quantised; remove quantize, or name a backbone or torch")
+        return self
 
     @field_validator("search")
     @classmethod

@@ -18,8 +18,10 @@ from perennial.spec import (
     Candidate,
     CategoryFeature,
     DateFeature,
+    Frame,
     GatePolicy,
     Holdout,
+    ImageInput,
     ModelSpec,
     NumberFeature,
     SlicePolicy,
@@ -39,6 +41,7 @@ SECTIONS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
         "name": "m", "task": "binary", "target": {"column": "y"}, "features": {"x": {"type": "number"}},
         "candidates": {"c": {"estimator": "sklearn.linear_model.LogisticRegression"}},
     }),
+    ("Image", ImageInput, {}),
     ("Target", Target, {"column": "y"}),
     ("number", NumberFeature, {"type": "number"}),
     ("category", CategoryFeature, {"type": "category", "values": ["a"]}),
@@ -83,7 +86,7 @@ def test_every_key_stands_in_it_with_its_default(heading: str, model: type[BaseM
 
 def test_no_model_of_the_spec_is_left_out() -> None:
     parts = {each for each in _descendants(BaseModel) if each.__module__.startswith("perennial.spec")}
-    assert {model for _, model, _ in SECTIONS} == parts - {Part}
+    assert {model for _, model, _ in SECTIONS} == parts - {Part, Frame}
 
 
 def _descendants(of: type[BaseModel]) -> set[type[BaseModel]]:
@@ -95,7 +98,7 @@ def test_its_example_is_valid_and_shows_every_key_of_a_policy() -> None:
     spec = parse_spec(text)
     for part in (spec.gate, spec.retrain, spec.monitor, spec.notify):
         assert part.model_fields_set == set(type(part).model_fields)
-    assert spec.model_fields_set | {"input"} == set(ModelSpec.model_fields)
+    assert spec.model_fields_set | {"input", "image"} == set(ModelSpec.model_fields)
 
 
 def test_it_names_every_metric() -> None:

@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 from perennial.records import EPOCH, UNKNOWN, moment_parts
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
 
+PICTURE_FIELDS = (
+    pa.field("image", pa.string()),
+    pa.field("fingerprint", pa.binary()),
+    pa.field("group", pa.string()),
+    pa.field("file", pa.string()),
+)
+"""Columns named as in ``spec_images.OWN_COLUMNS``."""
 _TYPES = {"number": pa.float64(), "category": pa.string(), "date": pa.timestamp("us")}
 
 
@@ -20,6 +27,8 @@ def arrow_schema(spec: ModelSpec, *, labelled: bool = True) -> pa.Schema:
     """Columns of a validated table: the features in their order, then target, id and time where there are any.
 
     A number is float64, a category its label, a date timestamp[us] in UTC without a zone; null is missing.
+    A row of a picture has besides ``image`` (the SHA-256 of its bytes, in hex), ``fingerprint`` (binary), ``group`` and
+    ``file`` (where it came from), each null where it is not known.
     ``labelled=False`` leaves target, id and time out: the features of records that arrive to be scored.
     """
     fields = [pa.field(name, _TYPES[feature.type]) for name, feature in spec.features.items()]
@@ -30,6 +39,8 @@ def arrow_schema(spec: ModelSpec, *, labelled: bool = True) -> pa.Schema:
             fields.append(pa.field(spec.id, pa.string()))
         if spec.time is not None and spec.time not in spec.features:
             fields.append(pa.field(spec.time, pa.timestamp("us")))
+        if spec.input == "image":
+            fields += PICTURE_FIELDS
     return pa.schema(fields)
 
 

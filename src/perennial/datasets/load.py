@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -15,18 +16,37 @@ from perennial.errors import DataError
 from perennial.spec import ModelSpec
 from perennial.store import Store
 
+if TYPE_CHECKING:
+    from perennial.datasets.pictures import Pictures
+
 
 @dataclass(frozen=True)
 class Rows:
     """One side of a version: ``x`` float64 [rows, columns], ``y`` float64 [rows] and ``table``, the rows typed.
 
     ``y`` is the index in the manifest's ``classes``, or the value for a regression. ``table`` has the columns
-    of ``arrow_schema(spec)``: features, target, id and time.
+    of ``arrow_schema(spec)``: features, target, id and time. ``pictures`` are those of a model of pictures, row by row.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     table: pa.Table
+    pictures: Pictures | None = None
+
+    @classmethod
+    def of(cls, store: Store, spec: ModelSpec, table: pa.Table, classes: tuple[str, ...]) -> Rows:
+        """Validated rows, encoded."""
+        pictures = None
+        if spec.input == "image":
+            from perennial.datasets.pictures import Pictures  # Pillow is imported where there are pictures
+
+            pictures = Pictures(store, spec.name, tuple(table.column("image").to_pylist()))
+        return cls(encode(table, spec), target_values(table, spec, classes), table, pictures)
+
+    def take(self, rows: NDArray[np.int64]) -> Rows:
+        """Some of the rows, by position."""
+        pictures = None if self.pictures is None else self.pictures.take(rows)
+        return Rows(self.x[rows], self.y[rows], self.table.take(pa.array(rows)), pictures)
 
 
 def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: SplitName) -> Rows:
@@ -42,7 +62,7 @@ def load_split(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: 
     if spec.time is not None:
         order = np.argsort(table.column(spec.time).to_numpy(), kind="stable")
         table = table.take(pa.array(order))
-    return Rows(encode(table, spec), target_values(table, spec, manifest.classes), table)
+    return Rows.of(store, spec, table, manifest.classes)
 
 
 def stored_table(store: Store, spec: ModelSpec, manifest: DatasetManifest, split: SplitName) -> pa.Table:

@@ -18,6 +18,8 @@ from perennial.spec import ModelSpec, canonical
 
 SplitName = Literal["train", "holdout", "window"]
 _HEX = r"^[0-9a-f]{64}$"
+PICTURE_ROWS = "pictures 1"
+"""Counts up when descriptors or fingerprints are measured otherwise: datasets are then made anew."""
 
 
 class _Frozen(BaseModel):
@@ -157,5 +159,7 @@ def schema_digest(spec: ModelSpec) -> str:
         [name, feature.model_dump(mode="json", exclude={"title", "description"})]
         for name, feature in spec.features.items()
     ]
-    parts = [spec.task, spec.target.model_dump(mode="json"), spec.id, spec.time, features]
+    parts: list[object] = [spec.task, spec.target.model_dump(mode="json"), spec.id, spec.time, features]
+    if spec.image is not None:  # size and colour are no part of it: pictures are stored as they came
+        parts.append([PICTURE_ROWS, spec.image.group, spec.image.group_pattern])
     return hashlib.sha256(canonical(parts)).hexdigest()

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from perennial import keys
-from perennial.datasets.arrow import encode, target_values
 from perennial.datasets.landing import list_landed
 from perennial.datasets.load import Rows, stored_table
 from perennial.datasets.manifest import DatasetManifest, SplitName, schema_digest
@@ -40,7 +39,7 @@ class Placed:
 
     def take(self, rows: NDArray[np.int64]) -> Rows:
         """Some of the rows, by position."""
-        return Rows(self.rows.x[rows], self.rows.y[rows], self.rows.table.take(rows))
+        return self.rows.take(rows)
 
 
 class _Refused(BaseModel):
@@ -81,7 +80,7 @@ def placed_window(store: Store, spec: ModelSpec, manifest: DatasetManifest, clas
         inside = index.mask(source, checked.rows)
         tables.append(checked.table.filter(pa.array(inside)))
         places += [(source, int(row)) for row in checked.rows[inside]]
-    return _placed(spec, pa.concat_tables(tables), places, classes) if tables else None
+    return _placed(store, spec, pa.concat_tables(tables), places, classes) if tables else None
 
 
 def kept_apart(store: Store, manifest: DatasetManifest, places: Iterable[Place]) -> list[bool]:
@@ -113,11 +112,11 @@ def _stored(
                 remedy="Restore its quarantine.",
             )
         places += [(part.source, row) for row in drawn]
-    return _placed(spec, table, places, classes)
+    return _placed(store, spec, table, places, classes)
 
 
-def _placed(spec: ModelSpec, table: pa.Table, places: list[Place], classes: tuple[str, ...]) -> Placed:
-    return Placed(Rows(encode(table, spec), target_values(table, spec, classes), table), tuple(places), classes)
+def _placed(store: Store, spec: ModelSpec, table: pa.Table, places: list[Place], classes: tuple[str, ...]) -> Placed:
+    return Placed(Rows.of(store, spec, table, classes), tuple(places), classes)
 
 
 def _places(index: RowIndex) -> Iterable[Place]:

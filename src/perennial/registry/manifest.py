@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial.canonical import Stored
 from perennial.errors import IntegrityError, NotFoundError
-from perennial.spec import NAME, ModelSpec
+from perennial.spec import NAME, Frame, ModelSpec
 
 MODEL_FILE = "model.onnx"
 VERSION_LENGTH = 16
@@ -51,7 +51,7 @@ class ModelManifest(Stored):
     """What a version is. ``classes`` stand in the order of the graph's probabilities; a regression has none.
 
     ``slices`` maps column -> group -> metric -> value; ``files`` holds ``model.onnx``, the charts and
-    ``evaluation.json``.
+    ``evaluation.json``. ``pixels`` is the frame in which the graph takes pictures, None where it takes records.
     """
 
     format: int = 1
@@ -71,6 +71,7 @@ class ModelManifest(Stored):
     run: str
     seed: int
     libraries: dict[str, str]
+    pixels: Frame | None = None
     files: dict[str, FileRef]
 
     @property

@@ -3,14 +3,15 @@
 onnxruntime's element-wise kernels (``Exp``, ``Sigmoid``, ``Tanh`` in double) take whole SIMD packets
 through one polynomial and the remainder through another, so a row's answer could depend, in its last
 bit, on how many rows stand beside it. Every run is therefore padded to a multiple of eight rows, a
-whole number of packets on every CPU: a row's answer is the same alone and in any batch.
+whole number of packets on every CPU: a row's answer is the same alone and in any batch. Pictures, whose
+kernels have more such secrets, are run one by one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import onnxruntime as ort
@@ -22,12 +23,16 @@ from perennial.errors import IntegrityError, InvalidRecord
 from perennial.records import RecordSchema
 from perennial.registry.manifest import ModelManifest
 
+if TYPE_CHECKING:
+    from perennial.images.record import ImageRecord
+
 PACKET = 8
 INPUT = "x"
 CLASSIFICATION = ("label", "probabilities")
 REGRESSION = ("value",)
 
 Matrix = NDArray[np.float64]
+Pixels = NDArray[np.uint8]
 
 _LOAD_FAILURES = (
     ort_errors.Fail,
@@ -67,6 +72,7 @@ class Predictor:
         self.schema = RecordSchema(manifest.spec)
         self._outputs = REGRESSION if manifest.spec.task == "regression" else CLASSIFICATION
         self._width = len(self.schema.columns)
+        self._frame = manifest.pixels
         self._session = _session(manifest, onnx)
         self._check_signature()
 
@@ -83,17 +89,20 @@ class Predictor:
             return Scores(None, None, found[0][:rows])
         return Scores(found[0][:rows], found[1][:rows], None)
 
+    def look(self, pictures: Iterable[Pixels]) -> Scores:
+        """Score pictures in the frame of ``manifest.pixels``, uint8 [size, size, channels], one by one in order."""
+        found = [self._session.run(self._outputs, {INPUT: pixels[np.newaxis]}) for pixels in pictures]
+        if not found:
+            return Scores(np.empty(0, np.int64), np.empty((0, len(self.manifest.classes))), None)
+        return Scores(np.concatenate([one[0] for one in found]), np.concatenate([one[1] for one in found]), None)
+
     def predict(self, records: Sequence[BaseModel]) -> list[Prediction]:
-        """Answer valid records, in order.
+        """Answer valid records, in order: those of ``schema``, or of a model of pictures ``ImageRecord``.
 
         Raises:
             InvalidRecord: the model overflows on a record; the field is the record's position.
         """
-        row = self.schema.row
-        x = np.zeros((len(records) + -len(records) % PACKET, self._width))
-        for i, record in enumerate(records):
-            x[i] = row(record)
-        scores = self.run(x)
+        scores = self._look_at(cast("Sequence[ImageRecord]", records)) if self._frame else self._run(records)
         if scores.values is not None:
             values = scores.values[: len(records)].tolist()
             _refuse_overflow([math.isfinite(value) for value in values])
@@ -108,11 +117,26 @@ class Predictor:
             for label, probabilities in zip(labels, rows, strict=True)
         ]
 
+    def _run(self, records: Sequence[BaseModel]) -> Scores:
+        row = self.schema.row
+        x = np.zeros((len(records) + -len(records) % PACKET, self._width))
+        for i, record in enumerate(records):
+            x[i] = row(record)
+        return self.run(x)
+
+    def _look_at(self, records: Sequence[ImageRecord]) -> Scores:
+        from perennial.images.pixels import framed  # Pillow is imported where there are pictures
+
+        assert self._frame is not None
+        return self.look([framed(record.picture, self._frame) for record in records])
+
     def _check_signature(self) -> None:
         """Raises IntegrityError unless the graph takes and gives what the manifest says."""
         inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
         outputs = {node.name: node.shape[1:] for node in self._session.get_outputs()}
-        expected = [(INPUT, "tensor(double)", [self._width])]
+        expected: list[tuple[str, str, list[int]]] = [(INPUT, "tensor(double)", [self._width])]
+        if self._frame is not None:
+            expected = [(INPUT, "tensor(uint8)", list(self._frame.shape))]
         if inputs != expected:
             raise self._refusal(f"takes {inputs} instead of {expected}")
         if not set(self._outputs) <= set(outputs):

@@ -6,6 +6,7 @@ import numpy as np
 
 from perennial.datasets.load import Rows
 from perennial.errors import TrainingError
+from perennial.serving.predictor import Predictor, Scores
 from perennial.spec import METRICS, ModelSpec
 from perennial.training.answers import Answers
 from perennial.training.bootstrap import intervals
@@ -34,7 +35,7 @@ def evaluate(scorer: Scorer, holdout: Rows, spec: ModelSpec, classes: tuple[str,
             f"{spec.metric} is undefined on the {answers.rows} holdout rows: {_why(answers, classes)}.",
             remedy="Land more rows, raise holdout.fraction, or choose another metric.",
         )
-    important, drawn = importance(scorer, spec, holdout.x, holdout.y, seed)
+    important, drawn = importance(scorer, spec, holdout.x, holdout.y, seed) if holdout.pictures is None else ((), 0)
     charts = (
         classification_charts(answers, classes) if classes else regression_charts(answers, spec.target.column, seed)
     )
@@ -57,7 +58,7 @@ def evaluate(scorer: Scorer, holdout: Rows, spec: ModelSpec, classes: tuple[str,
 
 def answered(scorer: Scorer, rows: Rows) -> Answers:
     """What a model answers for the rows. Raises TrainingError where an answer is not finite."""
-    answers = Answers.of(rows.y, scorer.run(rows.x))
+    answers = Answers.of(rows.y, _scores(scorer, rows))
     finite = np.isfinite(answers.probabilities).all(axis=1) if answers.classes else np.isfinite(answers.values)
     if not finite.all():
         raise TrainingError(
@@ -65,6 +66,13 @@ def answered(scorer: Scorer, rows: Rows) -> Answers:
             remedy="Bound the numbers that are far out of range by min and max in the spec.",
         )
     return answers
+
+
+def _scores(scorer: Scorer, rows: Rows) -> Scores:
+    if rows.pictures is None:
+        return scorer.run(rows.x)
+    assert isinstance(scorer, Predictor) and scorer.manifest.pixels is not None  # a model of pictures
+    return scorer.look(rows.pictures.framed(scorer.manifest.pixels))
 
 
 def _why(answers: Answers, classes: tuple[str, ...]) -> str:
