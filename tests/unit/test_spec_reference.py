@@ -102,7 +102,7 @@ def test_its_example_is_valid_and_shows_every_key_of_a_policy() -> None:
 
 
 def test_it_names_every_metric() -> None:
-    told = TEXT[TEXT.index("Metrics of a binary task") : TEXT.index("## Target")].replace("\n", " ")
+    told = TEXT[TEXT.index("Metrics of a binary task") : TEXT.index("## Image")].replace("\n", " ")
     listed, lower = told.split("Lower is better")
     assert set(re.findall(r"`(\w+)`", lower)) == LOWER_IS_BETTER
     assert [tuple(re.findall(r"`(\w+)`", part)) for part in listed.split(";")] == list(METRICS.values())
