@@ -76,13 +76,15 @@ def train_candidate_of(w: Workspace, name: str) -> CandidateReport | RefusedCand
     from perennial.training.outcome import TrainedCandidate
 
     dataset = dataset_of(w)
+    holdout = load_split(w.store, w.spec, dataset, "holdout")
     outcome = train_candidate(
         w.spec,
         name,
         load_split(w.store, w.spec, dataset, "train"),
-        load_split(w.store, w.spec, dataset, "holdout").x,
+        holdout.x,
         dataset.classes,
         w.progress,
+        holdout_pictures=holdout.pictures,
     )
     if isinstance(outcome, TrainedCandidate):
         w.store.put_new(keys.registry_blob(w.spec.name, outcome.report.model.digest), outcome.onnx)

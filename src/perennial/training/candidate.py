@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 import numpy as np
-from scipy.stats import t as student
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from perennial.datasets.load import Rows
+from perennial.datasets.pictures import Pictures
 from perennial.errors import ExportError, TrainingError
 from perennial.export import export_pipeline, prove
-from perennial.records import Column, columns
-from perennial.registry.manifest import FileRef, Metric
+from perennial.records import columns
 from perennial.spec import ModelSpec
-from perennial.training.allowed import SILENCED, resolve
 from perennial.training.answers import Floats
-from perennial.training.folds import make_folds
+from perennial.training.fitting import Fitting, report_of, search_and_fit
+from perennial.training.folds import Folds, make_folds
 from perennial.training.foreign import first_line, foreign
-from perennial.training.outcome import ONNX_TYPE, CandidateReport, RefusedCandidate, TrainedCandidate
-from perennial.training.preprocess import build_pipeline
-from perennial.training.search import Found, Params, Problem, Progress, search, settings_of
-from perennial.training.weights import CLASS_WEIGHT, with_indices
+from perennial.training.outcome import RefusedCandidate, TrainedCandidate
+from perennial.training.picture_work import PictureWork
+from perennial.training.search import Problem, Progress
 
-CONFIDENCE = 0.975
 SEEDS = 2**32
 
 
@@ -46,6 +38,8 @@ def train_candidate(
     holdout_x: Floats,
     classes: tuple[str, ...],
     progress: Progress,
+    *,
+    holdout_pictures: Pictures | None = None,
 ) -> TrainedCandidate | RefusedCandidate:
     """Train one candidate of the spec. Repeating it gives the same bytes.
 
@@ -54,27 +48,42 @@ def train_candidate(
         holdout_x: the holdout's matrix [n, columns], on which the export must match; its labels are never seen.
         classes: labels by class index; empty for a regression.
         progress: told what is going on, a line at a time.
+        holdout_pictures: those of the holdout, for a model of pictures.
 
     Raises:
         TrainingError: the training rows leave nothing to learn, whatever the candidate.
+        IntegrityError: a picture is gone or altered.
     """
     seed = training_seed(spec)
     folds = make_folds(spec, rows.y, rows.table, classes, seed)
-    problem = Problem(rows.x, rows.y, spec.task, spec.metric, len(classes), folds, seed)
-    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        outcome = _attempt(spec, name, problem, holdout_x, classes, progress)
-    warned = [f"{warning.category.__name__}: {first_line(warning.message)}" for warning in caught]
-    return _noted(outcome, (*folds.notes, *warned))
+
+    def train() -> TrainedCandidate:
+        if rows.pictures is None:
+            problem = Problem(rows.x, rows.y, spec.task, spec.metric, len(classes), folds, seed)
+            return _train_table(spec, name, problem, holdout_x, classes, progress)
+        assert holdout_pictures is not None  # both sides are of the same spec
+        return _train_pictures(
+            PictureWork(
+                spec, name, spec.candidates[name], rows.pictures, rows.y.astype(np.int64), holdout_pictures, classes,
+                folds, seed, rows.pictures.store, progress,
+            )
+        )  # fmt: skip
+
+    return _attempt(spec, name, folds, train)
 
 
 def _attempt(
-    spec: ModelSpec, name: str, problem: Problem, holdout_x: Floats, classes: tuple[str, ...], progress: Progress
+    spec: ModelSpec, name: str, folds: Folds, train: Callable[[], TrainedCandidate]
 ) -> TrainedCandidate | RefusedCandidate:
-    try:
-        return _train(_Work(spec, name, problem, holdout_x, classes, progress))
-    except (TrainingError, ExportError) as error:
-        return RefusedCandidate(name=name, estimator=spec.candidates[name].estimator, reason=first_line(error))
+    with threadpool_limits(1), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            outcome: TrainedCandidate | RefusedCandidate = train()
+        except (TrainingError, ExportError) as error:
+            estimator = spec.candidates[name].estimator
+            outcome = RefusedCandidate(name=name, estimator=estimator, reason=first_line(error))
+    warned = [f"{warning.category.__name__}: {first_line(warning.message)}" for warning in caught]
+    return _noted(outcome, (*folds.notes, *warned))
 
 
 def _noted(outcome: TrainedCandidate | RefusedCandidate, notes: Iterable[str]) -> TrainedCandidate | RefusedCandidate:
@@ -86,100 +95,24 @@ def _noted(outcome: TrainedCandidate | RefusedCandidate, notes: Iterable[str]) -
     return replace(outcome, report=outcome.report.model_copy(update={"notes": distinct}))
 
 
-class _Work:
-    """One candidate with all it is trained from."""
-
-    def __init__(
-        self,
-        spec: ModelSpec,
-        name: str,
-        problem: Problem,
-        holdout_x: Floats,
-        classes: tuple[str, ...],
-        progress: Progress,
-    ) -> None:
-        self.name, self.candidate = name, spec.candidates[name]
-        self.problem, self.holdout_x, self.classes = problem, holdout_x, classes
-        self.columns: tuple[Column, ...] = columns(spec)
-        self._progress = progress
-        self._check()
-
-    def progress(self, text: str) -> None:
-        """Pass on what is going on, under the candidate's name."""
-        self._progress(f"{self.name}: {text}")
-
-    def pipeline(self, found: Params) -> Pipeline:
-        """An unfitted pipeline with the candidate's parameters and ``found`` on top of them."""
-        return build_pipeline(self.columns, self._resolve(found))
-
-    def fit(self, found: Params) -> Pipeline:
-        """The pipeline fitted on all training rows. Raises TrainingError."""
-        y = self.problem.y.astype(np.int64) if self.problem.classes else self.problem.y
-        with foreign():
-            pipeline = self.pipeline(found)
-            pipeline.fit(self.problem.x, y)
-        return pipeline
-
-    def notes(self) -> tuple[str, ...]:
-        """What was asked for and is not done."""
-        given = [name for name in SILENCED if name in {**self.candidate.params, **self.candidate.search}]
-        return tuple(f"{name} is left out: what a library prints would stand in the way of results" for name in given)
-
-    def _resolve(self, found: Params) -> BaseEstimator:
-        place = f"candidates.{self.name}"
-        section = "search" if CLASS_WEIGHT in found else "params"
-        params = with_indices({**self.candidate.params, **found}, self.classes, f"{place}.{section}")
-        return resolve(self.candidate.estimator, params, self.problem.seed, f"{place}.estimator")
-
-    def _check(self) -> None:
-        """Raises TrainingError where the estimator is not of the task, or a parameter is not one of its own."""
-        path, place, classify = self.candidate.estimator, f"candidates.{self.name}", self.problem.classes > 0
-        estimator = resolve(path, {}, self.problem.seed, f"{place}.estimator")
-        if not (is_classifier if classify else is_regressor)(estimator):
-            raise TrainingError(
-                f"{place}.estimator: {path} does not fit a {self.problem.task} task.",
-                remedy=f"Name a {'classifier' if classify else 'regressor'}.",
-            )
-        known = estimator.get_params()
-        for section, keys in (("params", self.candidate.params), ("search", self.candidate.search)):
-            for key in keys:
-                if key not in known:
-                    close = difflib.get_close_matches(key, known, n=3)
-                    hint = f"Did you mean {' or '.join(close)}?" if close else f"It takes {', '.join(sorted(known))}."
-                    raise TrainingError(f"{place}.{section}.{key}: {path} has no such parameter.", remedy=hint)
-
-
-def _train(work: _Work) -> TrainedCandidate:
-    problem = work.problem
-    settings, drawn = settings_of(work.candidate.search, problem.seed)
-    found = search(work.pipeline, settings, problem, work.progress)
-    work.progress(f"fitting on all {len(problem.y):,} training rows")
-    pipeline = work.fit(found.params)
+def _train_table(
+    spec: ModelSpec, name: str, problem: Problem, holdout_x: Floats, classes: tuple[str, ...], progress: Progress
+) -> TrainedCandidate:
+    work = Fitting(name, spec.candidates[name], problem, columns(spec), classes, progress)
+    fit = search_and_fit(work)
     work.progress("exporting, and proving the export")
     with foreign():
-        onnx = export_pipeline(pipeline, work.columns, problem.classes)
-        proof = prove(pipeline, onnx, work.columns, work.holdout_x)
-    report = CandidateReport(
-        name=work.name,
-        estimator=work.candidate.estimator,
-        params={**work.candidate.params, **found.params},
-        cross_validation=_score(found, problem.folds.kind),
-        folds=found.scores,
-        fold_kind=problem.folds.kind,
-        train_rows=len(problem.y),
-        seed=problem.seed,
-        parity=proof,
-        model=FileRef(digest=hashlib.sha256(onnx).hexdigest(), size=len(onnx), media_type=ONNX_TYPE),
-        notes=(*work.notes(), *drawn, *found.notes),
-    )
-    return TrainedCandidate(report, onnx)
+        onnx = export_pipeline(fit.pipeline, work.columns, problem.classes)
+        parity = prove(fit.pipeline, onnx, work.columns, holdout_x)
+    return TrainedCandidate(report_of(work, fit, onnx, parity), onnx)
 
 
-def _score(found: Found, kind: str) -> Metric:
-    """Mean of the folds and, where they are alike, its 95 % interval: chronological ones grow from one to the next."""
-    count = len(found.scores)
-    mean = math.fsum(found.scores) / count
-    if count < 2 or kind == "chronological":
-        return Metric(value=mean)
-    half = float(student.ppf(CONFIDENCE, count - 1) * np.std(found.scores, ddof=1) / math.sqrt(count))
-    return Metric(value=mean, low=mean - half, high=mean + half)
+def _train_pictures(work: PictureWork) -> TrainedCandidate:
+    """By the estimator over what it sees of a picture, or by a network over the pictures themselves."""
+    if work.candidate.torch is not None:
+        from perennial.training.networks import train_network  # needed only where a spec names one
+
+        return train_network(work)
+    from perennial.training.pictures import train_pictures
+
+    return train_pictures(work)

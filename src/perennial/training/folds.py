@@ -1,13 +1,14 @@
-"""The folds of cross-validation: the same for every candidate, and never a look ahead where rows have a time."""
+"""The folds of cross-validation: the same for every candidate, never a look ahead, and never kin on both sides."""
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from sklearn.model_selection import KFold, StratifiedKFold, TimeSeriesSplit
+from sklearn.model_selection import KFold, StratifiedGroupKFold, StratifiedKFold, TimeSeriesSplit
 
 from perennial.errors import TrainingError
 from perennial.spec import ModelSpec
@@ -29,7 +30,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Folds:
-    """All folds, and what was odd about making them. ``kind`` says how: stratified, random or chronological."""
+    """All folds, and what was odd about making them. ``kind``: stratified, grouped, random or chronological."""
 
     kind: str
     folds: tuple[Fold, ...]
@@ -39,9 +40,11 @@ class Folds:
 def make_folds(spec: ModelSpec, y: Floats, table: pa.Table, classes: tuple[str, ...], seed: int) -> Folds:
     """Split the training rows: chronological where the spec names a time, else stratified by class, else random.
 
+    Of pictures, those that belong together (copies of one, and those of one group) stay in one fold.
+
     Args:
         y: class index or value of each row [n].
-        table: the validated rows, of which only the time column is read.
+        table: the validated rows, of which only the time column is read, or what ties pictures together.
         classes: labels by index; empty for a regression.
 
     Raises:
@@ -54,6 +57,10 @@ def make_folds(spec: ModelSpec, y: Floats, table: pa.Table, classes: tuple[str, 
         order = pc.sort_indices(table, sort_keys=[(spec.time, "ascending")]).to_numpy().astype(np.int64)
         found = [Fold(order[a], order[b]) for a, b in TimeSeriesSplit(count).split(order)]
         kind = "chronological"
+    elif spec.input == "image":
+        found, odd = _grouped(y.astype(np.int64), table, count, seed)
+        notes += odd
+        kind = "grouped"
     elif classes:
         rarest = int(np.bincount(y.astype(np.int64), minlength=len(classes)).min())
         if rarest < count:
@@ -122,6 +129,23 @@ def _check(spec: ModelSpec, y: Floats, classes: tuple[str, ...]) -> None:
 def _shuffled(rows: int, count: int, seed: int) -> list[Fold]:
     splitter = KFold(count, shuffle=True, random_state=seed)
     return [Fold(a, b) for a, b in splitter.split(np.empty((rows, 1)))]
+
+
+def _grouped(y: Ints, table: pa.Table, count: int, seed: int) -> tuple[list[Fold], list[str]]:
+    """Stratified folds that part no kin; as many as the rarest class has groups, at least two."""
+    from perennial.datasets.kinship import kinship  # Pillow is imported where there are pictures
+
+    kin = kinship(table)
+    rarest = min(len(np.unique(kin[y == each])) for each in np.unique(y))
+    notes = [] if rarest >= count else [f"the rarest class has {rarest} groups of training pictures: fewer folds"]
+    count = max(2, min(count, rarest))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that a class has fewer rows than folds: the notes say so
+        if len(np.unique(kin)) < count:
+            raise TrainingError("All training pictures belong together.", remedy="Land pictures of more groups.")
+        splitter = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        found = [Fold(a, b) for a, b in splitter.split(y.reshape(-1, 1), y, kin)]
+    return [fold for fold in found if len(fold.test)], notes
 
 
 def _learnable(y: Floats, classes: int) -> bool:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial.errors import TrainingError
 from perennial.registry.manifest import FileRef, Metric, Parity
-from perennial.spec import ModelSpec
+from perennial.spec import Frame, ModelSpec
 
 ONNX_TYPE = "application/octet-stream"
 
@@ -23,8 +23,8 @@ class CandidateReport(_Frozen):
 
     ``params`` are those it was fitted with, found ones included; ``cross_validation`` is the mean of ``folds``,
     each the spec's metric on one fold, with the 95 % interval of that mean (Student's t) unless the folds are
-    chronological; ``model`` refers to the ONNX bytes; ``notes`` holds warnings of the libraries and whatever was
-    odd, one line each.
+    chronological; ``model`` refers to the ONNX bytes; ``pixels`` is the frame in which it takes pictures, None
+    where it takes records; ``notes`` holds warnings of the libraries and whatever was odd, one line each.
     """
 
     name: str
@@ -37,6 +37,7 @@ class CandidateReport(_Frozen):
     seed: int
     parity: Parity
     model: FileRef
+    pixels: Frame | None = None
     notes: tuple[str, ...] = ()
 
 
