@@ -20,7 +20,7 @@ MAIN := .venv/bin
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
 SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
-.PHONY: help setup demo test lint format build site up down deploy airflow flood bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build site up down deploy airflow flood bench browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -28,12 +28,15 @@ help: ## List every target
 setup: ## Make .venv, with the perennial command, and the environment of monitoring's HTML reports
 	@$(SETUP) environments.py main monitor
 
+vision: ## Make the environment that trains networks: PyTorch, CPU only
+	@$(SETUP) environments.py vision
+
 demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (KEEP=1: stay up)
 	@$(SETUP) environments.py main ministack airflow node
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
 test: lint browser postgres java ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark --if-possible vision
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
 lint: ## Check style, types and who imports whom

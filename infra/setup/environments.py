@@ -1,5 +1,6 @@
 """Make the project's environments, all of them under the repository: ``environments.py main ministack ...``.
 
+After ``--if-possible``, one that no PyTorch can be had for on this machine is left out, in a line that says so.
 Needs only the standard library. Each environment carries a stamp with the hash of all that it was made from; it is
 made anew when the stamp does not match, so an interrupted set-up is never taken for a finished one.
 """
@@ -13,6 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import tomllib
 from dataclasses import dataclass
@@ -24,15 +26,18 @@ UV_HOME = ROOT / ".local/uv"
 UV = UV_HOME / "bin/uv"
 STAMP = "made-from"
 NODE_MAJOR = 20
+TORCH = "2.13.0"
+IF_POSSIBLE = "--if-possible"
 
 
 @dataclass(frozen=True)
 class Environment:
-    """A folder, the locks it is made from, and whether the project itself is installed into it."""
+    """A folder, the locks it is made from, and whether the project itself, or PyTorch, is installed into it."""
 
     folder: str
     locks: tuple[str, ...]
     project: bool = False
+    torch: bool = False
 
 
 ENVIRONMENTS = {
@@ -42,6 +47,7 @@ ENVIRONMENTS = {
     "monitor": Environment(".local/envs/monitor", ("monitor.txt",)),
     "mlflow": Environment(".local/envs/mlflow", ("mlflow.txt",)),
     "spark": Environment(".local/envs/spark", ("spark.txt",), project=True),
+    "vision": Environment(".local/envs/vision", ("vision.txt",), torch=True),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),
@@ -52,16 +58,25 @@ class SetupError(Exception):
     """Set-up cannot go on; the message says what to do."""
 
 
+class NotToBeHad(SetupError):
+    """A part that not every machine has."""
+
+
 def main(names: list[str]) -> int:
     (ROOT / ".local").mkdir(exist_ok=True)
     with (ROOT / ".local/setup.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # two makes at once take turns
         try:
             make_uv()
-            for name in names:
-                if name == "node" and system_node():
+            for place, name in enumerate(names):
+                if name == IF_POSSIBLE or (name == "node" and system_node()):
                     continue
-                make(name, ENVIRONMENTS[name])
+                try:
+                    make(name, ENVIRONMENTS[name])
+                except NotToBeHad as error:
+                    if IF_POSSIBLE not in names[:place]:
+                        raise
+                    say(f"{name}: left out. {error}")
         except SetupError as error:
             sys.stderr.write(f"{error}\n")
             return 1
@@ -72,7 +87,9 @@ def make(name: str, environment: Environment) -> None:
     """Make one environment, unless it is there."""
     folder = ROOT / environment.folder
     locks = [LOCKS / lock for lock in environment.locks]
-    made_from = digest([*locks, LOCKS / "build.txt"], project_tables()) if environment.project else digest(locks)
+    made_from = digest(locks, f"torch {TORCH}" if environment.torch else "")
+    if environment.project:
+        made_from = digest([*locks, LOCKS / "build.txt"], project_tables())
     if stamped(folder, made_from):
         return
     started = time.monotonic()
@@ -84,8 +101,53 @@ def make(name: str, environment: Environment) -> None:
     if environment.project:
         backend = ["--build-constraints", str(LOCKS / "build.txt")]
         uv("pip", "install", "--quiet", "--python", python, "--no-deps", *backend, "--editable", str(ROOT))
+    if environment.torch:
+        try:
+            install_torch(python)
+        except NotToBeHad:
+            shutil.rmtree(folder)  # half of it would be taken for the whole
+            raise
     (folder / STAMP).write_text(made_from)
     say(f"{name}: ready after {time.monotonic() - started:.0f} s")
+
+
+def install_torch(python: str) -> None:
+    """PyTorch's CPU build: where this machine's pip finds it, else PyTorch's own index. Never one of several GB.
+
+    Raises:
+        NotToBeHad: neither has one for this Python.
+    """
+    say(f"  Installing the CPU build of PyTorch {TORCH} ...")
+    with tempfile.TemporaryDirectory(dir=ROOT / ".local") as found:
+        local = f"torch=={TORCH}+cpu"  # as the builds for Linux are named that bring no CUDA
+        quick = ["--quiet", "--retries", "1", "--timeout", "15", "--no-deps", "--only-binary", ":all:"]
+        for pip in (sys.executable, str(UV_HOME / "bin/python")):
+            ran([pip, "-m", "pip", "download", *quick, "--dest", found, local])
+            if wheels := [str(path) for path in Path(found).glob("torch-*.whl")]:
+                return uv("pip", "install", "--quiet", "--python", python, "--no-deps", *wheels)
+    if not ran([str(UV), "pip", "install", "--quiet", "--python", python, "--no-deps", "--only-binary", ":all:",
+                "--torch-backend", "cpu", f"torch=={TORCH}"]):  # fmt: skip
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise NotToBeHad(
+            f"No CPU build of PyTorch {TORCH} for Python {version} is to be had here; candidates with `torch` are "
+            "refused without it.\nPut its wheel where pip looks (PIP_FIND_LINKS), or use another Python: "
+            "make vision PYTHON=/path/to/python3.11"
+        )
+    return None
+
+
+def ran(command: list[str]) -> bool:
+    """Whether a command could be run and did what it should; what it says is kept quiet."""
+    environment = {"UV_HTTP_RETRIES": "1"} | {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}
+    }
+    try:
+        result = subprocess.run(
+            command, capture_output=True, check=False, stdin=subprocess.DEVNULL, cwd=ROOT, env=environment
+        )
+    except OSError:
+        return False
+    return result.returncode == 0
 
 
 def make_uv() -> None:

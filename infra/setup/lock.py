@@ -20,6 +20,9 @@ OPTIONS = (
 # EMR brings its own Spark, of another version.
 UNEMITTED = ("--no-emit-package", "pyspark", "--no-emit-package", "py4j")
 
+# Of PyTorch each machine takes its own CPU build, which no one hash names.
+WITHOUT = ("--excludes", "requirements/vision-without.in")
+
 # lock, what it is made from, and the lock it must agree with
 LOCKS = (
     ("uv", ("requirements/uv.in",), None),
@@ -32,6 +35,7 @@ LOCKS = (
     ("mlflow", ("requirements/mlflow.in",), None),
     ("spark", ("pyproject.toml", "--extra", "spark"), "dev"),
     ("spark-image", ("pyproject.toml", "--extra", "spark", *UNEMITTED), "spark"),
+    ("vision", ("pyproject.toml", "--extra", "vision", "requirements/vision.in", *WITHOUT), "dev"),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
     ("ministack", ("requirements/ministack.in",), None),
     ("sam", ("requirements/sam.in",), None),

@@ -23,7 +23,7 @@ def pins(name: str) -> dict[str, str]:
 def test_every_environment_has_one() -> None:
     named = {lock.removesuffix(".txt") for lock in re.findall(r'"([a-z]+\.txt)"', ENVIRONMENTS.read_text())}
     assert {"serve", "score", "train", "monitor", "mlflow", "airflow", "dev", "ministack", "sam"} | named <= set(NAMES)
-    assert {"monitor", "mlflow", "spark", "dev", "uv"} <= named
+    assert {"monitor", "mlflow", "spark", "vision", "dev", "uv"} <= named
 
 
 def test_each_lock_is_made_by_make_lock() -> None:
@@ -57,6 +57,14 @@ def test_spark_scores_with_what_is_tested() -> None:
     tested, runs = pins("dev"), pins("spark")
     assert {package: version for package, version in runs.items() if tested.get(package, version) != version} == {}
     assert set(pins("score")) - {"aws-lambda-powertools", "pillow"} <= set(runs)  # Spark scores no pictures
+
+
+def test_pytorch_is_of_no_lock_and_what_it_needs_is() -> None:
+    """One hash names one machine's build; an unlocked one would bring CUDA."""
+    runs, tested = pins("vision"), pins("dev")
+    assert not {package for package in runs if package.startswith(("torch", "nvidia", "triton"))}
+    assert {"jinja2", "networkx", "sympy", "setuptools", "onnxscript", "transformers", "safetensors"} <= set(runs)
+    assert {package: version for package, version in runs.items() if tested.get(package, version) != version} == {}
 
 
 def test_emr_brings_its_own_spark() -> None:

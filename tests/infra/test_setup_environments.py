@@ -113,6 +113,70 @@ def test_what_cannot_be_made_says_why_and_what_to_do(environments: ModuleType, m
 
 
 @pytest.fixture
+def vision(environments: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The same, with PyTorch's lock, on a machine whose pip and uv find no PyTorch."""
+    (environments.LOCKS / "vision.txt").write_text("vision")
+    (environments.ROOT / ".local").mkdir()
+    monkeypatch.setattr(environments, "make_uv", lambda: None)
+    monkeypatch.setattr(environments, "ran", lambda command: False)
+    return environments
+
+
+def test_pytorch_is_the_cpu_build_that_pip_finds(vision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def pip(command: list[str]) -> bool:
+        asked.append(command[-1])
+        (Path(command[command.index("--dest") + 1]) / "torch-2.13.0+cpu-cp311.whl").touch()
+        return True
+
+    monkeypatch.setattr(vision, "ran", pip)
+    assert vision.main(["vision"]) == 0
+    assert asked == [f"torch=={vision.TORCH}+cpu"]
+    assert vision.calls == [("venv", "--quiet"), ("pip", "sync"), ("pip", "install")]
+    assert list((vision.ROOT / ".local").glob("tmp*")) == []
+
+
+def test_else_it_is_that_of_its_own_index(vision: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def only_uv(command: list[str]) -> bool:
+        asked.append(command)
+        return command[0] == str(vision.UV)
+
+    monkeypatch.setattr(vision, "ran", only_uv)
+    assert vision.main(["vision"]) == 0
+    assert "--torch-backend cpu" in " ".join(asked[-1])
+    asked.clear()
+    assert vision.main(["vision"]) == 0
+    assert asked == []
+
+
+def test_without_a_build_it_is_refused_with_the_remedy(vision: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vision.main(["vision"]) == 1
+    problem, remedy = capsys.readouterr().err.splitlines()
+    assert problem.startswith("No CPU build of PyTorch")
+    assert "make vision PYTHON=" in remedy
+    assert not (vision.ROOT / ".local/envs/vision").exists()
+
+
+def test_where_it_may_be_left_out_the_others_are_made(vision: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert vision.main([vision.IF_POSSIBLE, "vision", "ministack"]) == 0
+    assert "vision: left out. No CPU build of PyTorch" in capsys.readouterr().out
+    assert vision.stamped(vision.ROOT / ".local/envs/ministack", vision.digest([vision.LOCKS / "ministack.txt"]))
+
+
+def test_a_failing_network_is_never_taken_for_a_part_to_leave_out(
+    vision: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable(*arguments: str) -> None:
+        raise vision.SetupError("uv pip failed")
+
+    monkeypatch.setattr(vision, "uv", unreachable)
+    assert vision.main([vision.IF_POSSIBLE, "vision"]) == 1
+
+
+@pytest.fixture
 def postgres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """The search for PostgreSQL on a machine that has none, by a user who may install nothing."""
     module = script("postgres", monkeypatch)
