@@ -16,6 +16,7 @@ from perennial.training.card import CARD_FILE, card
 from perennial.training.charts import SVG_TYPE, draw
 from perennial.training.evaluate import evaluate
 from perennial.training.evaluation import EVALUATION_FILE, Evaluation
+from perennial.training.mistakes import SHEET_FILE, SHEET_TYPE, sheet
 from perennial.training.outcome import ONNX_TYPE, CandidateReport, TrainedCandidate
 
 LIBRARIES = (
@@ -28,9 +29,10 @@ LIBRARIES = (
     "skl2onnx",
     "onnxruntime",
     "pyarrow",
+    "pillow",
     "matplotlib",
 )
-_TYPES = {".onnx": ONNX_TYPE, ".json": "application/json", ".html": "text/html", ".svg": SVG_TYPE}
+_TYPES = {".onnx": ONNX_TYPE, ".json": "application/json", ".html": "text/html", ".svg": SVG_TYPE, ".jpg": SHEET_TYPE}
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,15 @@ def build_version(
     evaluation = evaluate(Predictor(draft, candidate.onnx), holdout, spec, classes, report.seed)
     manifest = draft.model_copy(update={"metrics": evaluation.metrics, "slices": _slices(evaluation)})
     charts = {chart.file: draw(chart) for chart in evaluation.charts}
+    mistaken = sheet(evaluation.mistakes, holdout, classes) if evaluation.mistakes is not None else None
     files = {
         MODEL_FILE: candidate.onnx,
         EVALUATION_FILE: evaluation.to_bytes(),
-        CARD_FILE: card(manifest, evaluation, charts, report.notes),
+        CARD_FILE: card(manifest, evaluation, charts, report.notes, mistaken),
         **charts,
     }
+    if mistaken is not None and mistaken.jpeg is not None:
+        files[SHEET_FILE] = mistaken.jpeg
     named = {name: file_ref(name, data) for name, data in files.items()}
     return Version(manifest.model_copy(update={"files": named}), files, evaluation)
 
@@ -124,6 +129,7 @@ def _draft(
         run=run,
         seed=report.seed,
         libraries=libraries(),
+        pixels=report.pixels,
         files={},
     )
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
 from perennial.registry.manifest import Metric, ModelManifest
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec
+from perennial.training.card_parts import figure, listed, section, table
+from perennial.training.card_pictures import input_table, limits, mistakes_part, purpose
 from perennial.training.charts import SVG_TYPE
 from perennial.training.evaluation import Chart, Evaluation
+from perennial.training.mistakes import Sheet
 
 CARD_FILE = "card.html"
 SHOWN_VALUES = 8
@@ -24,13 +26,20 @@ code{overflow-wrap:anywhere}
 """
 
 
-def card(manifest: ModelManifest, evaluation: Evaluation, charts: Mapping[str, bytes], notes: Sequence[str]) -> bytes:
+def card(
+    manifest: ModelManifest,
+    evaluation: Evaluation,
+    charts: Mapping[str, bytes],
+    notes: Sequence[str],
+    sheet: Sheet | None = None,
+) -> bytes:
     """Write the card of a version: what it predicts, from what, how well, for whom, and where it ends.
 
     Args:
         manifest: the version's; its files need not be named yet.
         charts: SVG by file name, embedded in the page.
         notes: what training noted of the chosen candidate.
+        sheet: the mistakes of a model of pictures.
 
     Returns:
         UTF-8 HTML that loads nothing and runs nothing; everything that came from data is escaped.
@@ -39,14 +48,13 @@ def card(manifest: ModelManifest, evaluation: Evaluation, charts: Mapping[str, b
     body = [
         f"<h1>{escape(spec.name)}</h1>",
         f"<p>{escape(_purpose(manifest))}</p>",
-        _section("Metrics on the holdout", _metrics(manifest)),
-        _section("Charts", "".join(_figure(chart, charts[chart.file]) for chart in evaluation.charts)),
-        _section("Groups", _slices(evaluation)),
-        _section(
-            "Features", _table(("Feature", "Type", "Answers"), [_feature(*item) for item in spec.features.items()])
-        ),
-        _section("Training", _table((), _training(manifest))),
-        _section("Limits", _list([*_limits(manifest), *evaluation.notes, *notes])),
+        section("Metrics on the holdout", _metrics(manifest)),
+        section("Charts", "".join(_chart(chart, charts[chart.file]) for chart in evaluation.charts)),
+        section("Most confident mistakes", mistakes_part(sheet, evaluation.rows) if sheet else ""),
+        section("Groups", _slices(evaluation)),
+        section("Pictures" if manifest.pixels else "Features", _input(manifest)),
+        section("Training", table((), _training(manifest))),
+        section("Limits", listed([*_limits(manifest), *evaluation.notes, *notes])),
     ]
     page = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -66,7 +74,14 @@ def _purpose(manifest: ModelManifest) -> str:
         "multiclass": f"which of {len(manifest.classes)} classes {spec.target.column} is",
         "regression": f"the number {spec.target.column}",
     }[spec.task]
-    return f"Predicts {what} from {len(spec.features)} features, by {manifest.estimator}."
+    seen = purpose(manifest.pixels) if manifest.pixels else f"from {len(spec.features)} features"
+    return f"Predicts {what} {seen}, by {manifest.estimator}."
+
+
+def _input(manifest: ModelManifest) -> str:
+    if manifest.pixels is not None:
+        return input_table(manifest, manifest.pixels)
+    return table(("Feature", "Type", "Answers"), [_feature(*item) for item in manifest.spec.features.items()])
 
 
 def _metrics(manifest: ModelManifest) -> str:
@@ -76,8 +91,9 @@ def _metrics(manifest: ModelManifest) -> str:
     ]
     cross = manifest.cross_validation
     rows.append((f"{manifest.spec.metric} in cross-validation", _number(cross.value), _interval(cross)))
-    caption = f"<p>{manifest.holdout_rows:,} rows that no training has seen; 95 % intervals by bootstrap.</p>"
-    return caption + _table(("Metric", "Value", "95 % interval"), rows)
+    what = "pictures" if manifest.pixels else "rows"
+    caption = f"<p>{manifest.holdout_rows:,} {what} that no training has seen; 95 % intervals by bootstrap.</p>"
+    return caption + table(("Metric", "Value", "95 % interval"), rows)
 
 
 def _slices(evaluation: Evaluation) -> str:
@@ -86,7 +102,7 @@ def _slices(evaluation: Evaluation) -> str:
         for column, groups in evaluation.slices.items()
         for group in groups
     ]
-    return _table(("Feature", "Group", "Rows", evaluation.metric), rows) if rows else ""
+    return table(("Feature", "Group", "Rows", evaluation.metric), rows) if rows else ""
 
 
 def _feature(name: str, feature: Feature) -> tuple[str, str, str]:
@@ -119,14 +135,17 @@ def _training(manifest: ModelManifest) -> list[tuple[str, str]]:
 
 
 def _limits(manifest: ModelManifest) -> list[str]:
-    parity = manifest.parity
+    parity, what = manifest.parity, "pictures" if manifest.pixels else "rows"
+    trainer = "PyTorch" if manifest.estimator.startswith("torch.") else "scikit-learn"
+    measured = "Metrics show" if manifest.pixels else "Importance and metrics show"
     return [
-        f"The served graph differs from scikit-learn by at most {parity.max_difference:.2g} and changes "
+        f"The served graph differs from {trainer} by at most {parity.max_difference:.2g} and changes "
         f"{parity.changed_classes} answers, over {parity.holdout_rows:,} holdout and {parity.boundary_rows:,} "
-        "boundary rows.",
-        f"The metrics hold for rows like those of the holdout{_when(manifest.spec)}; they say nothing of other "
+        f"boundary {what}.",
+        f"The metrics hold for {what} like those of the holdout{_when(manifest.spec)}; they say nothing of other "
         "populations.",
-        "Importance and metrics show what goes together in the data, not what causes what.",
+        f"{measured} what goes together in the data, not what causes what.",
+        *(limits() if manifest.pixels else []),
     ]
 
 
@@ -134,29 +153,8 @@ def _when(spec: ModelSpec) -> str:
     return ", the newest by time" if spec.time is not None else ""
 
 
-def _figure(chart: Chart, svg: bytes) -> str:
-    source = base64.b64encode(svg).decode()
-    return (
-        f'<figure><img src="data:{SVG_TYPE};base64,{source}" alt="{escape(chart.title)}">'
-        f"<figcaption>{escape(chart.summary)}</figcaption></figure>"
-    )
-
-
-def _section(title: str, content: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{content}</section>" if content else ""
-
-
-def _list(items: Sequence[str]) -> str:
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = f"<thead><tr>{''.join(f'<th scope=col>{escape(cell)}</th>' for cell in head)}</tr></thead>" if head else ""
-    lines = (
-        f"<tr><th scope=row>{escape(row[0])}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in row[1:])}</tr>"
-        for row in rows
-    )
-    return f"<table>{top}<tbody>{''.join(lines)}</tbody></table>"
+def _chart(chart: Chart, svg: bytes) -> str:
+    return figure(SVG_TYPE, svg, chart.title, chart.summary)
 
 
 def _number(value: float | None) -> str:

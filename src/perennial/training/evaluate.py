@@ -13,6 +13,7 @@ from perennial.training.bootstrap import intervals
 from perennial.training.curves import classification_charts, importance_chart, regression_charts
 from perennial.training.evaluation import Evaluation
 from perennial.training.importance import Scorer, importance
+from perennial.training.mistakes import mistakes
 from perennial.training.slices import slices
 
 
@@ -52,6 +53,7 @@ def evaluate(scorer: Scorer, holdout: Rows, spec: ModelSpec, classes: tuple[str,
         importance=important,
         importance_rows=drawn,
         charts=tuple(charts),
+        mistakes=mistakes(answers) if holdout.pictures is not None else None,
         notes=tuple(f"{name} is undefined: {_why(answers, classes)}" for name in undefined),
     )
 

@@ -87,8 +87,27 @@ class Slice(_Frozen):
     metrics: dict[str, float]
 
 
+class Mistake(_Frozen):
+    """A wrong answer: the ``row`` of the holdout, indices of classes, and the ``probability`` of the answer."""
+
+    row: int
+    truth: int
+    answer: int
+    probability: float
+
+
+class Mistakes(_Frozen):
+    """How many answers were wrong, and the surest of them, the surest first."""
+
+    total: int
+    surest: tuple[Mistake, ...]
+
+
 class Evaluation(_Frozen):
-    """One evaluation of one model on one holdout. ``metric`` is the spec's, by which candidates are compared."""
+    """One evaluation of one model on one holdout. ``metric`` is the spec's, by which candidates are compared.
+
+    ``mistakes`` are those of a model of pictures, None for any other.
+    """
 
     format: Literal[1] = 1
     task: Task
@@ -100,6 +119,7 @@ class Evaluation(_Frozen):
     importance: tuple[Importance, ...]
     importance_rows: int
     charts: tuple[Chart, ...]
+    mistakes: Mistakes | None = None
     notes: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
