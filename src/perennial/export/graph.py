@@ -1,4 +1,4 @@
-"""A small ONNX graph builder: float64 matrix ``x`` [N, columns] in, named outputs out.
+"""A small ONNX graph builder: float64 matrix ``x`` [N, columns] or pictures in, named outputs out.
 
 Only the domains ``ai.onnx`` and ``ai.onnx.ml`` exist here. Nodes are added in the order they run.
 """
@@ -23,10 +23,15 @@ type_of = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "int64":
 
 
 class Graph:
-    """One graph under construction. ``ml_opset`` is the version of ``ai.onnx.ml`` that its nodes are written in."""
+    """One graph under construction. ``ml_opset`` is the version of ``ai.onnx.ml`` that its nodes are written in.
 
-    def __init__(self, width: int) -> None:
+    ``width`` is the number of columns of its matrix; ``pictures``, rows, columns and channels, takes the place of it
+    where the input is uint8 [N, rows, columns, channels].
+    """
+
+    def __init__(self, width: int, *, pictures: tuple[int, int, int] | None = None) -> None:
         self.width = width
+        self.pictures = pictures
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.ml_opset = ML_OPSET
@@ -74,9 +79,10 @@ class Graph:
         infos = []
         for name, (value, dtype, size) in outputs.items():
             self.nodes.append(helper.make_node("Identity", [value], [name]))
-            shape: list[str | int] = ["N"] if size is None else ["N", size]
-            infos.append(helper.make_tensor_value_info(name, type_of[dtype], shape))
-        entry = helper.make_tensor_value_info(INPUT, TensorProto.DOUBLE, ["N", self.width])
+            dimensions: list[str | int] = ["N"] if size is None else ["N", size]
+            infos.append(helper.make_tensor_value_info(name, type_of[dtype], dimensions))
+        kind, shape = (TensorProto.UINT8, self.pictures) if self.pictures else (TensorProto.DOUBLE, (self.width,))
+        entry = helper.make_tensor_value_info(INPUT, kind, ["N", *shape])
         graph = helper.make_graph(self.nodes, "perennial", [entry], infos, self.initializers)
         model = helper.make_model(
             graph,

@@ -20,6 +20,8 @@ from perennial.records import Column
 
 ROUNDS = 8
 MAX_NODES = 20_000
+MAX_NUMBERS = 20_000_000
+"""What the witnesses of all nodes together may hold: 160 MB. Of trees over wide rows, fewer are sampled."""
 MAX_CODES = 64
 
 
@@ -36,7 +38,7 @@ def split_rows(
     Each split is visited by up to ``ROUNDS`` different rows, each led on to some leaf below it, because
     what follows may agree on both sides for one row and differ for another.
     """
-    forest = _sampled(forest)
+    forest = _sampled(forest, min(MAX_NODES, max(1, MAX_NUMBERS // max(1, len(columns)))))
     inner = np.flatnonzero(forest.true >= 0)
     rows = [np.zeros((0, len(columns)))]
     for _ in range(ROUNDS):
@@ -82,11 +84,11 @@ def _sources(forest: Forest, nodes: Ints) -> Ints:
     return table[forest.column[nodes]]
 
 
-def _sampled(forest: Forest) -> Forest:
-    """The forest, or every so many of its trees where it has more than MAX_NODES nodes."""
+def _sampled(forest: Forest, most: int) -> Forest:
+    """The forest, or every so many of its trees where it has more than ``most`` nodes."""
     ends = np.append(forest.roots[1:], len(forest.true))
     sizes = ends - forest.roots
-    share = min(1.0, MAX_NODES / len(forest.true))
+    share = min(1.0, most / len(forest.true))
     if share == 1.0:
         return forest
     kept = np.unique(np.linspace(0, len(sizes) - 1, max(1, int(share * len(sizes)))).astype(np.int64))

@@ -1,0 +1,32 @@
+"""Which extractor a candidate of the spec sees pictures through."""
+
+from __future__ import annotations
+
+from perennial.errors import TrainingError
+from perennial.export.extractors import MOST_FEATURES, Extractor
+from perennial.export.extractors.hog import LEAST_SIZE, hog_width, oriented_gradients
+from perennial.export.extractors.raw import raw_pixels
+from perennial.training.picture_work import PictureWork
+
+
+def extractor_of(work: PictureWork) -> Extractor:
+    """The extractor that a candidate names.
+
+    Raises:
+        TrainingError: the bucket has no such backbone, or the pictures are too large or too small for its features.
+    """
+    frame, place = work.frame, f"candidates.{work.name}"
+    hog = work.candidate.features == "hog"
+    if hog and frame.size < LEAST_SIZE:
+        raise TrainingError(
+            f"{place}: histograms of gradients need pictures of {LEAST_SIZE} pixels, not of {frame.size}.",
+            remedy=f"Set {place}.size.",
+        )
+    width = hog_width(frame) if hog else frame.size * frame.size * frame.channels
+    if width > MOST_FEATURES:
+        raise TrainingError(
+            f"{place}: {width:,} numbers of each picture of {frame.size} pixels are too many, at most "
+            f"{MOST_FEATURES:,} are learnt from.",
+            remedy=f"Set {place}.size to {128 if hog else 64} or less, or name a backbone.",
+        )
+    return oriented_gradients(frame) if hog else raw_pixels(frame)
