@@ -43,6 +43,8 @@ def _lines(found: Trace) -> Iterator[str]:
     yield _line("", f"answer {said.prediction}" + "".join(f", {name} {value:.2%}" for name, value in likely))
     for name, value in said.record.items():
         yield _line("", f"{name} = {value}")
+    if found.picture:
+        yield _line("picture", found.picture)
     if found.truth:
         when = f" at {found.truth.at:%Y-%m-%d %H:%M:%S} UTC" if found.truth.at else ""
         by = "feedback" if found.truth.source == "feedback" else "a label file"

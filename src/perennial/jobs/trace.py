@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from perennial import keys
 from perennial.datasets.history import read_manifest as read_dataset
 from perennial.datasets.landing import list_landed
 from perennial.datasets.manifest import DatasetManifest
@@ -72,7 +73,8 @@ class Trace(_Frozen):
 
     ``champion`` is the log entry that made the version champion when it answered. ``gate`` is None where the gate
     never judged it, and not passed where a person promoted it all the same: ``champion`` then says who, and why.
-    ``gaps`` names what is gone or damaged.
+    ``picture`` is where the picture lies that was asked about (key), None for a record or where it is gone. ``gaps``
+    names what is gone or damaged.
     """
 
     prediction: CapturedPrediction
@@ -81,6 +83,7 @@ class Trace(_Frozen):
     champion: LogEntry | None
     gate: Decision | None
     dataset: TracedDataset | None
+    picture: str | None = None
     gaps: tuple[str, ...]
 
 
@@ -114,6 +117,7 @@ def trace(store: Store, prediction_id: str, model: str | None = None) -> Trace:
         champion=champion,
         gate=gate,
         dataset=dataset,
+        picture=_or_gap(gaps, lambda: _picture(store, manifest, found)),
         gaps=tuple(gaps),
     )
 
@@ -126,6 +130,16 @@ def _version(store: Store, found: CapturedPrediction) -> ModelManifest:
             f"Version {found.version} of {found.model}, which answered {found.prediction_id}, is gone.",
             remedy="Restore its manifest from a backup.",
         ) from error
+
+
+def _picture(store: Store, manifest: ModelManifest, found: CapturedPrediction) -> str | None:
+    """Raises NotFoundError where the picture of an answer is gone."""
+    if manifest.pixels is None:
+        return None
+    key = keys.image(found.model, str(found.record.get("image")))
+    if not store.exists(key):
+        raise NotFoundError(f"The picture that was asked about is gone: {key}.", remedy="Restore it from a backup.")
+    return key
 
 
 def _champion(store: Store, found: CapturedPrediction) -> LogEntry:

@@ -98,9 +98,11 @@ def _about(lines: Sequence[CapturedPrediction], spec: ModelSpec) -> pa.RecordBat
 
 
 def _typed(cells: Sequence[JsonValue], kind: pa.DataType, *, is_time: bool = False) -> pa.Array:
-    """Cells as a column of float64, text or timestamp[us]; null where one does not fit."""
+    """Cells as a column of float64, text, bytes or timestamp[us]; null where one does not fit."""
     if pa.types.is_floating(kind):
         return _column(cells, kind, _number)
+    if pa.types.is_binary(kind):
+        return pa.nulls(len(cells), kind)  # a record is JSON, which holds none
     encoded = _column(cells, pa.string(), _text).dictionary_encode()
     distinct = pa.array([label(text) for text in encoded.dictionary.to_pylist()], pa.string())
     if pa.types.is_timestamp(kind):

@@ -12,11 +12,11 @@ from perennial.registry.gate import ROWS
 from perennial.registry.manifest import MODEL_FILE, FileRef, ModelManifest
 from perennial.serving.predictor import Predictor
 from perennial.spec import ModelSpec
-from perennial.training.card import CARD_FILE, card
+from perennial.training.card import card
 from perennial.training.charts import SVG_TYPE, draw
 from perennial.training.evaluate import evaluate
-from perennial.training.evaluation import EVALUATION_FILE, Evaluation
-from perennial.training.mistakes import SHEET_FILE, SHEET_TYPE, sheet
+from perennial.training.evaluation import CARD_FILE, EVALUATION_FILE, SHEET_FILE, Evaluation
+from perennial.training.mistakes import SHEET_TYPE, sheet
 from perennial.training.outcome import ONNX_TYPE, CandidateReport, TrainedCandidate
 
 LIBRARIES = (

@@ -13,7 +13,6 @@ from perennial.training.charts import SVG_TYPE
 from perennial.training.evaluation import Chart, Evaluation
 from perennial.training.mistakes import Sheet
 
-CARD_FILE = "card.html"
 SHOWN_VALUES = 8
 _STYLE = """
 :root{color-scheme:light dark}

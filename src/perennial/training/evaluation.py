@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from perennial.registry.manifest import Metric
 from perennial.spec import Task, canonical
 
-EVALUATION_FILE = "evaluation.json"
+EVALUATION_FILE, CARD_FILE, SHEET_FILE = "evaluation.json", "card.html", "mistakes.jpg"
+"""Files of a version; the sheet of mistakes is one of models of pictures."""
 
 
 class _Frozen(BaseModel):

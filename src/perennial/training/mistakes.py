@@ -16,7 +16,6 @@ from perennial.spec import Frame
 from perennial.training.answers import Answers
 from perennial.training.evaluation import Mistake, Mistakes
 
-SHEET_FILE = "mistakes.jpg"
 SHEET_TYPE = "image/jpeg"
 SHOWN = 24
 COLUMNS = 6

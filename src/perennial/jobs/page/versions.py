@@ -19,6 +19,7 @@ from perennial.registry.log import LogEntry
 from perennial.registry.manifest import ModelManifest
 from perennial.registry.registry import Registry
 from perennial.store import Entry, Store
+from perennial.training.evaluation import CARD_FILE, SHEET_FILE
 
 VERSIONS = 50
 ENTRIES = 100
@@ -153,11 +154,14 @@ def _view(one: _Known, entries: list[LogEntry], now: datetime) -> VersionView:
         holdout_rows=manifest.holdout_rows,
         decision=one.decision,
         answered_by=one.answer.by if one.answer else None,
-        files=tuple(sorted(name for name in manifest.files if _is_shown(name))),
+        files=tuple(sorted(name for name in manifest.files if _is_shown(name, manifest))),
     )
 
 
-def _is_shown(name: str) -> bool:
+def _is_shown(name: str, manifest: ModelManifest) -> bool:
+    """Whether a file may stand on a page that anyone can open: what shows landed pictures may not."""
+    if manifest.pixels is not None and name in (CARD_FILE, SHEET_FILE):
+        return False
     return PurePosixPath(name).suffix in TYPES and "/" not in name
 
 

@@ -66,9 +66,14 @@ def read_timeline(path: Path, spec: ModelSpec, shuffle: int | None) -> Timeline:
     them: the same rows in a world that does not change.
 
     Raises:
-        SpecError: the spec names no time column.
+        SpecError: the spec names no time column, or its input is pictures.
         DataError: the file cannot be read, lacks a column, or its rows are not in order; names file and row.
     """
+    if spec.input == "image":
+        raise SpecError(
+            "is `image`, and pictures have no column of time to be played by.", key="input",
+            remedy="Land them as they come, and watch the model by `perennial monitor`.",
+        )  # fmt: skip
     if spec.time is None:
         raise SpecError(
             "names no time column, so its data cannot be played in order.", key="time",

@@ -24,7 +24,7 @@ def replay(spec: ModelSpec, path: Path, plan: Plan, tell: Progress) -> Replay:
     """Play a file. The same file, spec and plan give the same result.
 
     Raises:
-        SpecError: the spec names no time column.
+        SpecError: the spec names no time column, or its input is pictures.
         SettingsError: the delay is longer than the file.
         DataError: the file cannot be used, its rows are not in the order of time, or the steps do not fit it.
         TrainingError: the first version cannot be trained.
