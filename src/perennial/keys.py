@@ -9,6 +9,7 @@ from typing import Literal
 LandingKind = Literal["landed", "feedback", "labels"]
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_LISTING = re.compile(r"[^/]+-[0-9a-f]{16}\.parquet")
 
 
 def segment(text: str) -> str:
@@ -66,8 +67,9 @@ def landing_kind(m: str, key: str) -> LandingKind:
 
 
 def landed_by_hand(m: str, key: str) -> bool:
-    """Whether its owner put a file into landing, and so can mend it: it was neither collected nor pulled."""
-    return landing_kind(m, key) == "landed" and not key.startswith(landing(m, "sql/"))
+    """Whether its owner put a file into landing, and so can mend it: it was neither collected, pulled nor gathered."""
+    made = key.startswith(landing(m, "sql/")) or is_gathered(m, key)
+    return landing_kind(m, key) == "landed" and not made
 
 
 def pulled(m: str, source: str, number: int) -> str:
@@ -93,6 +95,34 @@ def image(m: str, digest: str) -> str:
 def gathered(m: str, number: int) -> str:
     """The ``number``-th listing of pictures that were found loose in landing, or fetched from addresses."""
     return landing(m, f"gathered/{number:08d}.parquet")
+
+
+def gathered_files(m: str) -> str:
+    """Prefix of the listings of what was gathered."""
+    return landing(m, "gathered/")
+
+
+def is_gathered(m: str, key: str) -> bool:
+    """Whether a file of landing is such a listing; a picture of a class of that name is none."""
+    return _numbered(key.removeprefix(gathered_files(m)))
+
+
+def listing(m: str, name: str, digest: str) -> str:
+    """A listing of pictures that were landed together from ``name``, by the SHA-256 (hex) of its bytes."""
+    return landing(m, f"listings/{name}-{digest[:16]}.parquet")
+
+
+def is_listing(m: str, key: str) -> bool:
+    """Whether a file of landing lists pictures that are stored: landed, gathered, or asked about."""
+    name = key.removeprefix(landing(m))
+    folder, _, leaf = name.partition("/")
+    if folder == "listings":
+        return _LISTING.fullmatch(leaf) is not None
+    return folder in ("gathered", "feedback", "labels") and _numbered(leaf)
+
+
+def _numbered(name: str) -> bool:
+    return re.fullmatch(r"\d{8}\.parquet", name) is not None
 
 
 def backbone(name: str) -> str:

@@ -41,9 +41,10 @@ def kin_keys(spec: ModelSpec, tables: list[pa.Table]) -> list[RowKeys]:
     whole = pa.concat_tables([table.select([*_NEEDED, spec.target.column]) for table in tables])
     images = whole.column("image").to_pylist()
     labels = whole.column(spec.target.column).to_pylist()
-    copies = _named(related(whole.num_rows, _copies(whole)), images)
-    content = [_digest(name, label) for name, label in zip(copies, labels, strict=True)]
-    identity = [_digest(name) for name in _named(kinship(whole), images)]
+    alike = related(whole.num_rows, _copies(whole))
+    content = [_digest(name, label) for name, label in zip(_named(alike, images), labels, strict=True)]
+    whom = related(whole.num_rows, enumerate(alike.tolist()), same_value(whole.column("group").to_pylist()))
+    identity = [_digest(name) for name in _named(whom, images)]
     found, start = [], 0
     for table in tables:
         rows = slice(start, start := start + table.num_rows)

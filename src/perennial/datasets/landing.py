@@ -34,11 +34,18 @@ class LandedFile(BaseModel):
 def land(store: Store, spec: ModelSpec, path: Path, name: str | None = None) -> LandedFile:
     """Put a local file into landing, unless the same content is there already, under whatever name.
 
-    A name taken by other content is extended by the digest: ``day.csv`` lands as ``day-1a2b3c4d.csv``.
+    A name taken by other content is extended by the digest: ``day.csv`` lands as ``day-1a2b3c4d.csv``. For a model of
+    pictures, ``path`` is a folder of class folders or a listing, and :class:`LandedPictures` is the answer.
 
     Raises:
         DataError: the file cannot be read, is no CSV or Parquet, or lacks a column of the spec; nothing is stored.
     """
+    if spec.input == "image":
+        from perennial.datasets.picture_landing import land_pictures  # Pillow is imported where there are pictures
+
+        return land_pictures(store, spec, path, name)
+    if path.is_dir():
+        raise DataError("is a folder; a model of records takes files.", file=str(path), remedy="Name the files in it.")
     data = read_local(path)
     check_header(str(path), read_header(str(path), data), spec)
     digest = hashlib.sha256(data).hexdigest()
@@ -55,10 +62,14 @@ def land(store: Store, spec: ModelSpec, path: Path, name: str | None = None) -> 
 
 
 def list_landed(store: Store, spec: ModelSpec) -> tuple[LandedFile, ...]:
-    """Every file in landing, sorted by key; one that was not seen before is read for its digest."""
+    """Every file in landing, sorted by key; one that was not seen before is read for its digest.
+
+    For a model of pictures those are the listings: what else lies there is gathered into one first.
+    """
     return tuple(
         LandedFile(key=entry.key, digest=entry_digest(store, spec.name, entry), size=entry.size)
         for entry in landing_entries(store, spec.name)
+        if spec.input != "image" or keys.is_listing(spec.name, entry.key)
     )
 
 

@@ -18,9 +18,9 @@ from perennial import keys
 from perennial.datasets.landing import list_landed
 from perennial.datasets.load import Rows, stored_table
 from perennial.datasets.manifest import DatasetManifest, SplitName, schema_digest
+from perennial.datasets.prepare import accepted
 from perennial.datasets.reading import read_file
 from perennial.datasets.rowindex import RowIndex, read_index
-from perennial.datasets.validate import validate
 from perennial.errors import DataError, IntegrityError
 from perennial.spec import ModelSpec
 from perennial.store import Store
@@ -76,7 +76,8 @@ def placed_window(store: Store, spec: ModelSpec, manifest: DatasetManifest, clas
     tables: list[pa.Table] = []
     places: list[Place] = []
     for source in sorted(set(index.rows) & set(files)):
-        checked = validate(read_file(files[source], store.get(files[source]).data), spec)
+        raw = read_file(files[source], store.get(files[source]).data)
+        checked = accepted(store, spec, raw, only=index.mask(source, raw.rows))
         inside = index.mask(source, checked.rows)
         tables.append(checked.table.filter(pa.array(inside)))
         places += [(source, int(row)) for row in checked.rows[inside]]

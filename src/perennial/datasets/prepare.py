@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +41,9 @@ class Prepared:
     predictions: tuple[str, ...] = ()
 
 
-def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
+def prepare(
+    store: Store, spec: ModelSpec, landed: LandedFile, progress: Callable[[str], None] | None = None
+) -> Prepared:
     """Read and validate one landing file, and write its refused rows to quarantine.
 
     What was collected from predictions or pulled from a database cannot be mended by anyone: where the spec has changed
@@ -56,7 +59,7 @@ def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
     kind, by_hand = keys.landing_kind(spec.name, landed.key), keys.landed_by_hand(spec.name, landed.key)
     try:
         raw = read_file(landed.key, data)
-        checked = validate(raw if by_hand else _with_columns(raw, spec), spec)
+        checked = accepted(store, spec, raw if by_hand else _with_columns(raw, spec), progress=progress)
     except DataError as error:
         error.remedy = f"{error.remedy or ''} Remove {landed.key} to go on without it.".strip()
         raise
@@ -79,6 +82,26 @@ def prepare(store: Store, spec: ModelSpec, landed: LandedFile) -> Prepared:
         refused=len(checked.refused),
         predictions=() if kind == "landed" else _predictions(raw, checked.rows),
     )
+
+
+def accepted(
+    store: Store,
+    spec: ModelSpec,
+    raw: RawFile,
+    *,
+    only: NDArray[np.bool_] | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Validated:
+    """The rows of a file that fit the spec, and those that do not; of pictures ``only`` some are looked at.
+
+    Raises:
+        DataError: a column that the spec names is missing, or is nested.
+    """
+    if spec.input != "image":
+        return validate(raw, spec)
+    from perennial.datasets.picture_rows import validate_pictures  # Pillow is imported where there are pictures
+
+    return validate_pictures(store, spec, raw, only=only, progress=progress)
 
 
 def _predictions(raw: RawFile, rows: NDArray[np.int64]) -> tuple[str, ...]:

@@ -63,9 +63,11 @@ class KnownRows:
 def row_keys(table: pa.Table, spec: ModelSpec) -> RowKeys:
     """Digest every row of a validated table.
 
-    A chronological dataset may hold one id at many times: there the identity is id and time together.
+    A chronological dataset may hold one id at many times: there the identity is id and time together. A row of a
+    picture is told by its bytes and its label; which of them belong together ``kinship`` tells from all rows at hand.
     """
-    blocks = {name: _block(table.column(name)) for name in table.column_names}
+    names = ["image", spec.target.column] if spec.input == "image" else table.column_names
+    blocks = {name: _block(table.column(name)) for name in names}
     content = _digests(list(blocks.values()))
     if spec.id is None:
         return RowKeys(content, content, content, np.zeros(len(content), np.bool_))

@@ -91,6 +91,10 @@ def _build(
     old = {source.digest for source in sources}
     inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ()) if part.source in old]
     prepared = [_prepare(store, spec, landed[digest], tell) for digest in sorted(set(landed) - old)]
+    if spec.input == "image":
+        from perennial.datasets.relate import relate  # Pillow is imported where there are pictures
+
+        inherited, prepared = relate(spec, inherited, prepared)
     split = Split.of(spec)
     holdout = read_index(store, spec.name, parent.holdout) if parent else draw_holdout(split, spec, prepared)
     before = read_index(store, spec.name, parent.window.index) if parent and parent.window else None
@@ -111,7 +115,7 @@ def _build(
 
 
 def _prepare(store: Store, spec: ModelSpec, landed: LandedFile, tell: Progress) -> Prepared:
-    one = prepare(store, spec, landed)
+    one = prepare(store, spec, landed, tell)
     tell(f"{one.name}: {one.table.num_rows:,} rows accepted, {one.refused:,} refused")
     return one
 

@@ -1,0 +1,128 @@
+"""Reading pictures from wherever they are, and keeping those that can be decoded in the bucket."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from perennial import keys
+from perennial.datasets.ahead import in_order
+from perennial.datasets.class_folders import Place
+from perennial.datasets.fetch import Fetcher
+from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreRefused
+from perennial.images.decode import MAX_BYTES, decode
+from perennial.settings import Settings
+from perennial.spec import ModelSpec
+from perennial.spec_features import label
+from perennial.store import Store
+from perennial.store_opening import open_store
+
+DOWNLOADS = 8
+DECODERS = 2
+TELL_EVERY = 250
+Buckets = Callable[[str], Store]
+"""Opens a bucket by its name."""
+Progress = Callable[[str], None]
+
+
+@cache
+def named_bucket(name: str) -> Store:
+    """A bucket by its name, where and as whom the settings say. Raises SettingsError without credentials."""
+    return open_store(Settings.load().model_copy(update={"bucket": name}))
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of one place: the SHA-256 (hex) of the picture that is stored now, or why there is none."""
+
+    place: Place
+    image: str | None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class PictureSources:
+    """Takes pictures into the bucket of a model; whatever is wrong with one of them is told and not raised."""
+
+    store: Store
+    spec: ModelSpec
+    buckets: Buckets = named_bucket
+    fetcher: Fetcher = field(init=False)
+
+    def __post_init__(self) -> None:
+        assert self.spec.image is not None
+        image = self.spec.image
+        object.__setattr__(self, "fetcher", Fetcher(image.download_bytes, private=image.private_addresses))
+
+    def take_all(self, places: Sequence[Place], progress: Progress | None = None) -> Iterator[Taken]:
+        """Read, decode and store every picture, in their order.
+
+        Raises:
+            StoreUnavailable: the model's bucket does not answer; what was stored is found by the next attempt.
+        """
+        away = any(isinstance(place.where, str) and "://" in place.where for place in places)
+        for count, taken in enumerate(in_order(self.take, places, DOWNLOADS if away else DECODERS), start=1):
+            if progress is not None and count % TELL_EVERY == 0:
+                progress(f"{count:,} of {len(places):,} pictures")
+            yield taken
+
+    def take(self, place: Place) -> Taken:
+        """Read, decode and store one picture."""
+        classes = self.spec.target.classes
+        if place.label is None:
+            return Taken(place, None, "has no label")
+        if classes is not None and label(place.label) not in classes:
+            return Taken(place, None, f"is of the class {place.label[:80]!r}, which the spec does not declare")
+        try:
+            data = self._read(place.where)
+            decode(data)
+        except InvalidPicture as error:
+            return Taken(place, None, error.reason)
+        except DataError as error:
+            return Taken(place, None, error.message.rstrip("."))
+        digest = hashlib.sha256(data).hexdigest()
+        key = keys.image(self.spec.name, digest)
+        if not self.store.exists(key):
+            self.store.put_new(key, data)
+        return Taken(place, digest)
+
+    def _read(self, where: Path | str) -> bytes:
+        """The bytes of a picture. Raises DataError."""
+        if isinstance(where, Path):
+            return _local(where)
+        if where.startswith("s3://"):
+            bucket, _, key = where.removeprefix("s3://").partition("/")
+            try:
+                return _stored(self.buckets(bucket), key, self.fetcher.max_bytes)
+            except StoreRefused as error:
+                raise DataError(f"cannot be read: {error.message}") from error
+        if "://" in where:
+            return self.fetcher.fetch(where)
+        return _stored(self.store, where, MAX_BYTES)
+
+
+def _local(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise _too_large(MAX_BYTES)
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"cannot be read ({(error.strerror or 'unreadable').lower()})") from error
+
+
+def _stored(store: Store, key: str, most: int) -> bytes:
+    if not key:
+        raise DataError("names no object of a bucket")
+    try:
+        if store.head(key).size > most:
+            raise _too_large(most)
+        return store.get(key).data
+    except NotFoundError as error:
+        raise DataError("is not there") from error
+
+
+def _too_large(most: int) -> DataError:
+    return DataError(f"is larger than {most:,} bytes")

@@ -1,0 +1,200 @@
+"""Pictures land from folders and listings, and what cannot be read is listed and harms nothing else."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from obstore.store import MemoryStore
+from tests.support.datasets import DyingStore, make_spec
+from tests.support.pictures import class_folders, image_spec, pet_bytes
+
+from perennial import keys
+from perennial.datasets.landing import land, list_landed
+from perennial.datasets.picture_landing import LandedPictures, land_pictures
+from perennial.errors import DataError, StoreUnavailable
+from perennial.store import Store, memory_store
+
+
+def listed(store: Store, key: str) -> list[dict[str, object]]:
+    return pq.read_table(io.BytesIO(store.get(key).data)).to_pylist()
+
+
+def test_a_folder_of_class_folders_lands_as_one_listing(tmp_path: Path) -> None:
+    spec, store = image_spec(), memory_store()
+    folder = class_folders(tmp_path / "my pets", ["cat", "dog"])
+    (folder / "cat" / "old" / "deep").mkdir(parents=True)
+    (folder / "cat" / "old" / "deep" / "1.png").write_bytes(pet_bytes(99, "cat"))
+    (folder / "cat" / ".DS_Store").write_bytes(b"hidden")
+    (folder / ".thumbs").mkdir()
+    (folder / ".thumbs" / "x.png").write_bytes(b"hidden")
+    landed = land(store, spec, folder)
+    assert isinstance(landed, LandedPictures)
+    assert (landed.pictures, landed.known, landed.failures, landed.new) == (41, 0, (), True)
+    rows = listed(store, landed.key)
+    assert {row["file"]: row["label"] for row in rows}["cat/old/deep/1.png"] == "cat"
+    assert [row["file"] for row in rows] == sorted(str(row["file"]) for row in rows)
+    for row in rows:
+        assert store.get(keys.image(spec.name, str(row["image"]))).data == (folder / str(row["file"])).read_bytes()
+    assert [one.key for one in list_landed(store, spec)] == [landed.key]
+
+
+def test_landing_again_changes_nothing_and_new_pictures_land_alone(tmp_path: Path) -> None:
+    spec, store = image_spec(), memory_store()
+    folder = class_folders(tmp_path / "pets", {"cat": 3, "dog": 3})
+    first = land_pictures(store, spec, folder)
+    before = [(entry.key, entry.etag) for entry in store.list(f"{spec.name}/")]
+    again = land_pictures(store, spec, folder, name="another-name")
+    assert (again.key, again.digest, again.new, again.pictures, again.known) == (first.key, first.digest, False, 0, 6)
+    assert [(entry.key, entry.etag) for entry in store.list(f"{spec.name}/")] == before
+    class_folders(folder, {"dog": 2}, start=100)
+    more = land_pictures(store, spec, folder)
+    assert (more.pictures, more.known) == (2, 6)
+    assert [row["file"] for row in listed(store, more.key)] == ["dog/00100.png", "dog/00101.png"]
+
+
+@pytest.mark.parametrize("landed", [True, False])
+@pytest.mark.parametrize("deaths_at", [0, 6, 10])
+def test_the_listing_is_the_commit_and_a_run_that_was_cut_off_goes_on(
+    tmp_path: Path, deaths_at: int, landed: bool
+) -> None:
+    spec, raw = image_spec(), MemoryStore()
+    folder = class_folders(tmp_path / "pets", {"cat": 5, "dog": 5})
+    with pytest.raises(StoreUnavailable):
+        land_pictures(DyingStore(raw, deaths_at, landed=landed), spec, folder)
+    committed = deaths_at == 10 and landed
+    assert len(list_landed(Store(raw), spec)) == committed
+    there = {entry.key: entry.etag for entry in Store(raw).list(f"{spec.name}/images/")}
+    again = land_pictures(Store(raw), spec, folder)
+    assert (again.pictures + again.known, again.new) == (10, not committed)
+    after = {entry.key: entry.etag for entry in Store(raw).list(f"{spec.name}/images/")}
+    assert there.items() <= after.items()
+    assert again.digest == land_pictures(memory_store(), spec, folder).digest
+
+
+def test_what_cannot_be_read_is_listed_with_its_reason_and_the_rest_lands(tmp_path: Path) -> None:
+    spec, store = image_spec(), memory_store()
+    folder = class_folders(tmp_path / "pets", {"cat": 2, "dog": 2})
+    outside = tmp_path / "outside.png"
+    outside.write_bytes(pet_bytes(7))
+    (folder / "cat" / "notes.txt").write_text("not a picture")
+    (folder / "cat" / "short.png").write_bytes(pet_bytes(1)[:100])
+    (folder / "cat" / "empty.png").write_bytes(b"")
+    (folder / "cat" / "out.png").symlink_to(outside)
+    (folder / "cat" / "gone.png").symlink_to(folder / "nowhere")
+    (folder / "cat" / "in.png").symlink_to(folder / "dog" / "00000.png")
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "stray.png").write_bytes(pet_bytes(8))
+    (folder / "zebra").mkdir()
+    (folder / "zebra" / "z.png").write_bytes(pet_bytes(9))
+    os.mkfifo(folder / "dog" / "pipe")
+    landed = land_pictures(store, spec, folder)
+    reasons = {one.file: one.reason for one in landed.failures}
+    assert reasons["cat/notes.txt"].startswith("is none of JPEG")
+    assert reasons["cat/short.png"].startswith("begins as PNG and cannot be read")
+    assert reasons["cat/empty.png"] == "is empty"
+    assert reasons["cat/out.png"] == reasons["linked"] == "is a link that leaves the folder"
+    assert reasons["cat/gone.png"] == "is a link that leads nowhere"
+    assert reasons["stray.png"] == "lies in no class folder"
+    assert reasons["zebra/z.png"] == "is of the class 'zebra', which the spec does not declare"
+    assert reasons["dog/pipe"] == "is no plain file"
+    assert len(reasons) == 9
+    assert landed.pictures == 5
+
+
+def test_where_nothing_is_a_picture_nothing_lands_and_the_reasons_are_told(tmp_path: Path) -> None:
+    spec, store = image_spec(), memory_store()
+    (tmp_path / "pets" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match="holds no picture"):
+        land_pictures(store, spec, tmp_path / "pets")
+    for name in "abc":
+        (tmp_path / "pets" / "cat" / name).write_text("words")
+    with pytest.raises(DataError, match=r"none of its 3 pictures could be landed: is none of .* \(3, first cat/a\)"):
+        land_pictures(store, spec, tmp_path / "pets")
+    assert list(store.list("")) == []
+
+
+def test_the_innermost_folder_of_a_declared_class_is_the_label(tmp_path: Path) -> None:
+    spec, store = image_spec(), memory_store()
+    class_folders(tmp_path / "pets" / "train", {"cat": 1, "dog": 1})
+    class_folders(tmp_path / "pets" / "test", {"cat": 1, "dog": 1}, start=50)
+    landed = land_pictures(store, spec, tmp_path / "pets")
+    assert {str(row["file"]): row["label"] for row in listed(store, landed.key)} == {
+        "test/cat/00050.png": "cat",
+        "test/dog/00050.png": "dog",
+        "train/cat/00000.png": "cat",
+        "train/dog/00000.png": "dog",
+    }
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "parquet"])
+def test_a_listing_names_paths_relative_to_itself(tmp_path: Path, kind: str) -> None:
+    spec = image_spec(image={"size": 16, "column": "where", "group": "owner"})
+    store = memory_store()
+    class_folders(tmp_path / "pets", {"cat": 2, "dog": 1})
+    rows = [
+        ("cat/00000.png", "cat", "ann"),
+        ("cat/00001.png", "cat", "NA"),
+        ("dog/00000.png", "dog", "bob"),
+        ("dog/none.png", "dog", "bob"),
+        ("", "dog", "bob"),
+        ("dog/00000.png", "", "bob"),
+        ("ftp://example.org/a.png", "dog", "bob"),
+    ]
+    path = tmp_path / "pets" / f"list.{kind}"
+    if kind == "parquet":
+        columns = dict(zip(("where", "label", "owner"), zip(*rows, strict=True), strict=True))
+        pq.write_table(pa.table({name: list(cells) for name, cells in columns.items()}), path)
+    else:
+        mark = "," if kind == "csv" else "\t"
+        path.write_text("\n".join(mark.join(row) for row in [("where", "label", "owner"), *rows]))
+    landed = land_pictures(store, spec, path)
+    assert [(row["file"], row["label"], row["group"]) for row in listed(store, landed.key)] == [
+        ("cat/00000.png", "cat", "ann"),
+        ("cat/00001.png", "cat", None),
+        ("dog/00000.png", "dog", "bob"),
+    ]
+    assert [(one.row, one.file, one.reason) for one in landed.failures] == [
+        (4, "dog/none.png", "cannot be read (no such file or directory)"),
+        (5, "", "names no picture"),
+        (6, "dog/00000.png", "has no label"),
+        (7, "ftp://example.org/a.png", "is no address of http, https or s3"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "column"), [("where,owner", "label"), ("label,owner", "where"), ("where,label", "owner")]
+)
+def test_a_listing_that_lacks_a_column_is_an_error_that_names_it(tmp_path: Path, header: str, column: str) -> None:
+    spec = image_spec(image={"size": 16, "column": "where", "group": "owner"})
+    path = tmp_path / "list.csv"
+    path.write_text(f"{header}\na,b\n")
+    with pytest.raises(DataError) as caught:
+        land_pictures(memory_store(), spec, path)
+    assert caught.value.column == column
+
+
+def test_addresses_of_s3_are_read_from_their_bucket(tmp_path: Path) -> None:
+    spec, store, other = image_spec(), memory_store(), memory_store()
+    other.put_new("raw/a.png", pet_bytes(1))
+    other.put_new("raw/b.png", bytes(2_000_001))
+    (tmp_path / "list.csv").write_text(
+        "url,label\ns3://lake/raw/a.png,cat\nS3://lake/raw/none.png,dog\ns3://lake,dog\ns3://lake/raw/b.png,dog\n"
+    )
+    spec = image_spec(image={"size": 16, "download_bytes": 2_000_000})
+    landed = land_pictures(store, spec, tmp_path / "list.csv", buckets={"lake": other}.__getitem__)
+    assert landed.pictures == 1
+    assert [one.reason for one in landed.failures] == [
+        "is not there",
+        "names no object of a bucket",
+        "is larger than 2,000,000 bytes",
+    ]
+
+
+def test_a_model_of_records_takes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is a folder"):
+        land(memory_store(), make_spec(), tmp_path)
