@@ -150,7 +150,7 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
     predictor = coming.result()
     version = predictor.manifest.version
     dialect = sniff(source, predictor.manifest.spec)
-    scorer = Scorer(predictor, names=dialect.names, keep=task.keep, file=str(task.data))
+    scorer = Scorer(predictor, names=dialect.columns, keep=task.keep, file=str(task.data))
     try:
         with draft(task.out) as rows, draft(task.quarantine) as refused, _progress(source.size) as progress:
             writer = writer_of(task.format, rows.sink, scorer.schema)

@@ -11,6 +11,8 @@ from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.header import best_header
 from perennial.scoring.jsonl_units import jsonl_names
 from perennial.scoring.parquet_units import parquet_names
+from perennial.scoring.pictures.kinds import is_picture, picture_dialect
+from perennial.scoring.pictures.listing import listing_of
 from perennial.scoring.results import Dialect, Encoding, Format
 from perennial.scoring.source import Source
 from perennial.scoring.text import WIDE, text
@@ -35,7 +37,7 @@ _SUFFIXES: dict[str, Format] = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
-_CALLED = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet"}
+_CALLED = {"csv": "CSV", "jsonl": "JSON Lines", "parquet": "Parquet", "zip": "a zip", "picture": "a picture"}
 
 
 def sniff(source: Source, spec: ModelSpec) -> Dialect:
@@ -46,11 +48,16 @@ def sniff(source: Source, spec: ModelSpec) -> Dialect:
     Raises:
         DataError: it is empty, of a kind that is not read here, damaged, or has no header that can be read.
     """
+    pictures = picture_dialect(source) if spec.input == "image" else None
+    if pictures is not None:
+        return pictures.model_copy(update={"warnings": (*pictures.warnings, *_misnamed(source.name, pictures))})
     start = source.read(0, 8)
     if is_parquet(start) or _is_encrypted(source, start):
         found = Dialect(format="parquet", names=parquet_names(source, spec))
     else:
         found = _sniff_text(source, spec, gzip=is_gzip(start))
+    if spec.input == "image":
+        found = listing_of(source.name, found, spec)
     return found.model_copy(update={"warnings": (*found.warnings, *_misnamed(source.name, found))})
 
 
@@ -119,6 +126,10 @@ def _check_kind(name: str, head: bytes, *, gzip: bool) -> None:
     for mark, (what, remedy) in _FOREIGN.items():
         if head.startswith(mark):
             raise DataError(f"{what}.", file=name, remedy=remedy)
+    if is_picture(head):
+        raise DataError(
+            "is a picture, and this model takes tables.", file=name, remedy="Give CSV, JSON Lines or Parquet."
+        )
 
 
 def _misnamed(name: str, found: Dialect) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from perennial.errors import IntegrityError
+from perennial.scoring.pictures.places import Places
 from perennial.scoring.results import Dialect, Refused, ScoredBlock, Summary, Unit
 from perennial.scoring.scorer import Scorer
 from perennial.scoring.source import Source
@@ -42,10 +43,12 @@ def score_file(
     progress: Progress | None = None,
     preview_rows: int = 10,
     threads: int | None = None,
+    places: Places | None = None,
 ) -> Summary:
     """Score a file, or the rows of ``part``, in bounded memory; both writers stay open.
 
-    ``threads`` parse and score, one a CPU of this process unless said.
+    ``threads`` parse and score, one a CPU of this process unless said. ``places`` gets the pictures that a listing
+    names.
 
     Raises:
         DataError: the file cannot be read on.
@@ -53,8 +56,8 @@ def score_file(
     """
     counts, preview = BatchCounts(), Preview(columns=tuple(scorer.schema.names))
     warnings = dict.fromkeys((*dialect.warnings, *scorer.warnings))
-    threads = threads or min(MAX_THREADS, cpus())
-    read = _heard(units(source, dialect, scorer.spec, part, keep=scorer.kept), warnings)
+    threads = threads or (MAX_THREADS if dialect.column else min(MAX_THREADS, cpus()))  # each waits for its pictures
+    read = _heard(units(source, dialect, scorer.spec, part, keep=scorer.kept, places=places), warnings)
     for block in score_units(scorer, read, first=part.first if part else 0, threads=threads):
         counts += _counted(block, source)
         writer.write(block.table)

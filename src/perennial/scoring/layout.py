@@ -12,6 +12,7 @@ from perennial.datasets.reading import Header
 from perennial.datasets.validate import missing_column
 from perennial.errors import DataError
 from perennial.registry.manifest import ModelManifest
+from perennial.scoring.results import FILE
 from perennial.spec import ModelSpec, NumberFeature
 
 ROW, PREDICTION, VERSION = "row", "prediction", "model_version"
@@ -39,7 +40,7 @@ def layout(manifest: ModelManifest, names: Sequence[str], keep: bool | Sequence[
     """
     spec = manifest.spec
     kept = _kept(names, keep, spec, file)
-    warnings = [*_absent(names, spec, file), *_ignored(names, kept, spec)]
+    warnings = [*_absent(names, spec, file), *([] if spec.input == "image" else _ignored(names, kept, spec))]
     times = Counter(names)
     for name in (*spec.features, *([spec.id] if spec.id else []), *([] if keep is True else kept)):
         if times[name] > 1:
@@ -50,7 +51,7 @@ def layout(manifest: ModelManifest, names: Sequence[str], keep: bool | Sequence[
     ours = [PREDICTION, *(PROBABILITY + name for name in manifest.classes), VERSION]
     copied: dict[str, str] = {}
     fields = [pa.field(ROW, pa.int64())]
-    for name in [*(name for name in dict.fromkeys(names) if name == spec.id), *kept]:
+    for name in [*(name for name in dict.fromkeys(names) if name == _identity(spec)), *kept]:
         shown = _apart(name, {ROW, *ours, *copied, *(other for other in kept if other != name)})
         copied[shown] = name
         number = isinstance(spec.features.get(name), NumberFeature)
@@ -67,7 +68,12 @@ def _kept(names: Sequence[str], keep: bool | Sequence[str], spec: ModelSpec, fil
     for name in wanted:
         if name not in names:
             raise _not_there(name, names, "to be kept", file)
-    return [name for name in wanted if name and name != spec.id]
+    return [name for name in wanted if name and name != _identity(spec)]
+
+
+def _identity(spec: ModelSpec) -> str | None:
+    """The column that tells rows apart, and always comes back: of pictures the place where each was found."""
+    return FILE if spec.input == "image" else spec.id
 
 
 def _absent(names: Sequence[str], spec: ModelSpec, file: str) -> list[str]:

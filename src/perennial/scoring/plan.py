@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from perennial.errors import DataError
 from perennial.scoring.blocks import Block, count_lines, count_records, line_blocks, record_blocks
 from perennial.scoring.csv_units import open_quote
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
+from perennial.scoring.parquet_file import OpenParquet
 from perennial.scoring.parquet_units import parquet_parts
+from perennial.scoring.pictures.picture_units import picture_parts
+from perennial.scoring.pictures.zip_directory import MAX_ENTRIES
 from perennial.scoring.results import Dialect
 from perennial.scoring.source import Source
 from perennial.scoring.text import BLOCK_BYTES, is_streamed, text_rows
@@ -27,11 +31,32 @@ def plan_parts(source: Source, dialect: Dialect, part_bytes: int = PART_BYTES) -
     Raises:
         DataError: the file cannot be read to its end.
     """
+    if dialect.of_pictures:
+        return dialect, picture_parts(source, dialect, _listed(source, dialect), part_bytes)
     if dialect.format == "parquet":
         return dialect, parquet_parts(source, part_bytes)
     if is_streamed(dialect) or source.size - dialect.body <= part_bytes * 3 // 2:
         return dialect, (BatchPart(number=0, start=dialect.body, end=source.size),)
     return _scanned(source, dialect, part_bytes)
+
+
+def _listed(source: Source, dialect: Dialect) -> int:
+    """How many rows a listing has; of any other file of pictures nothing is said."""
+    if dialect.column is None:
+        return 0
+    rows = 0
+    if dialect.format == "parquet":
+        rows = sum(OpenParquet(source).rows)
+    else:
+        for block, count in _counted(source, dialect, BLOCK_BYTES):
+            if block.kind == "open":
+                raise open_quote(source.name, rows + 1)
+            rows += count
+            if rows > MAX_ENTRIES:
+                break
+    if rows > MAX_ENTRIES:
+        raise DataError(f"names over {MAX_ENTRIES:,} pictures.", file=source.name, remedy="Split it into several.")
+    return rows
 
 
 def _scanned(source: Source, dialect: Dialect, part_bytes: int) -> tuple[Dialect, tuple[BatchPart, ...]]:

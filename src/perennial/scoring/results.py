@@ -11,9 +11,13 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial.datasets.reading import RawFile
 from perennial.serving.batch_job import BatchCounts, Preview
+from perennial.spec_images import DESCRIPTORS
 
-Format = Literal["csv", "jsonl", "parquet"]
+Format = Literal["csv", "jsonl", "parquet", "zip", "picture"]
 Encoding = Literal["utf-8", "cp1252", "utf-16-le", "utf-16-be"]
+
+FILE = "file"
+"""The column of results that says where a picture was found."""
 
 
 class Dialect(BaseModel):
@@ -21,7 +25,8 @@ class Dialect(BaseModel):
 
     ``names`` are its columns, trimmed, in order; of JSON Lines those of the spec that its first rows name. ``body`` is
     the byte (of the unpacked text, UTF-16 taken as UTF-8) at which its first row begins. ``encoding`` is None as long
-    as nothing but ASCII was seen. ``warnings`` are sentences for people about what was unusual.
+    as nothing but ASCII was seen. ``warnings`` are sentences for people about what was unusual. ``column`` is, of a
+    listing of pictures, the one that says where they are.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -33,6 +38,20 @@ class Dialect(BaseModel):
     names: tuple[str, ...] = ()
     body: int = 0
     warnings: tuple[str, ...] = ()
+    column: str | None = None
+
+    @property
+    def of_pictures(self) -> bool:
+        """Whether its rows are pictures."""
+        return self.format in ("zip", "picture") or self.column is not None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of its rows; those of pictures begin with their file and what is measured of them."""
+        if not self.of_pictures:
+            return self.names
+        own = (FILE, *DESCRIPTORS)
+        return (*own, *(name for name in self.names if name not in own))
 
 
 @dataclass(frozen=True)

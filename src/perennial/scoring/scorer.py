@@ -14,13 +14,18 @@ from perennial.datasets.reading import RawFile
 from perennial.scoring.cell_text import cell_text
 from perennial.scoring.columns import Encoded, encode_columns
 from perennial.scoring.layout import layout
+from perennial.scoring.pictures.rows import PictureRows
+from perennial.scoring.pictures.seeing import see
 from perennial.scoring.refusals import Reason, malformed, refusals
-from perennial.scoring.results import Refused, ScoredBlock, Unit
+from perennial.scoring.results import FILE, Refused, ScoredBlock, Unit
 from perennial.serving.predictor import Matrix, Predictor, Scores
 
 RUN_ROWS = 8192
 """Rows that go through the graph at once: what it holds in between stays small whatever the unit."""
 NO_ANSWER = "has values to which the model has no finite answer; are they far out of range?"
+
+_Answered = tuple[list[Refused], NDArray[np.intp] | None, Matrix, Scores]
+"""The rows that break a rule, the places of the others (None: all), and those in numbers, with their scores."""
 
 
 class Scorer:
@@ -43,6 +48,7 @@ class Scorer:
         self.schema: pa.Schema = found.schema
         self.warnings = found.warnings
         self._predictor = predictor
+        self._frame = manifest.pixels
         self.spec = manifest.spec
         self._version = manifest.version
         self._classes = pa.array(manifest.classes, pa.string())
@@ -57,10 +63,7 @@ class Scorer:
             DataError: the file cannot be read on.
         """
         raw = unit.read()
-        encoded = encode_columns(raw, self.spec)
-        refused, places = _refused(unit, raw, encoded)
-        x = encoded.x if places is None else encoded.x[places]
-        scores = self._run(x)
+        refused, places, x, scores = self._looked(raw) if isinstance(raw, PictureRows) else self._answered(unit, raw)
         unanswered = _unanswered(scores)
         if unanswered is not None:
             at = np.arange(len(raw.rows)) if places is None else places
@@ -70,6 +73,19 @@ class Scorer:
             refused = sorted(refused + malformed(raw), key=lambda one: one.row)
         table = self._table(raw, places, x, scores)
         return ScoredBlock(table, tuple(refused), len(raw.rows) + len(raw.malformed), unit.end)
+
+    def _answered(self, unit: Unit, raw: RawFile) -> _Answered:
+        encoded = encode_columns(raw, self.spec)
+        refused, places = _refused(unit, raw, encoded)
+        x = encoded.x if places is None else encoded.x[places]
+        return refused, places, x, self._run(x)
+
+    def _looked(self, rows: PictureRows) -> _Answered:
+        """The same of pictures: refused are those that cannot be got at or read."""
+        assert self._frame is not None  # its dialect has rows of pictures only where the spec has them
+        seen = see(rows.fetch, self._frame)
+        refused = refusals(rows, seen.broken, [(FILE, reason) for reason in seen.why])
+        return refused, seen.places, seen.x, self._predictor.look(seen.pixels)
 
     def _run(self, x: Matrix) -> Scores:
         parts = [self._predictor.run(x[start : start + RUN_ROWS]) for start in range(0, max(len(x), 1), RUN_ROWS)]

@@ -66,10 +66,13 @@ class Bench:
     def __post_init__(self) -> None:
         object.__setattr__(self, "models", Models(self.store))
 
+    def store_of(self, bucket: str) -> Store:
+        """This bucket, or another one by its name."""
+        return self.store if bucket == self.bucket else self.elsewhere(bucket)
+
     def source(self, found: BatchInput, name: str) -> ObjectSource:
         """The very version of the object that is meant. ``name`` is what people call it."""
-        store = self.store if found.bucket == self.bucket else self.elsewhere(found.bucket)
-        return ObjectSource(store, found.key, found.size, found.etag, found.version, name)
+        return ObjectSource(self.store_of(found.bucket), found.key, found.size, found.etag, found.version, name)
 
     def outgoing(self, key: str, media_type: str) -> Outgoing:
         return Outgoing(self.store, self.uploads, key, media_type)

@@ -41,7 +41,7 @@ def plan_order(bench: Bench, order: Order, shift: Shift, predictor: Predictor | 
     shift.has(SPARE_SECONDS + order.input.size / SCAN_BYTES)
     if predictor is None:
         predictor = _champion(bench, order.model)
-        _refuse_large(order, predictor.manifest.version)
+        _refuse_large(order, predictor)
     try:
         return _planned(bench, order, predictor)
     except (DataError, NotFoundError) as error:  # a source that is gone, too
@@ -63,7 +63,14 @@ def _champion(bench: Bench, model: str) -> Predictor:
     return bench.models.get(model, champion.entry.version)
 
 
-def _refuse_large(order: Order, version: str) -> None:
+def _refuse_large(order: Order, predictor: Predictor) -> None:
+    version = predictor.manifest.version
+    if order.input.size >= SPARK_BYTES and predictor.manifest.pixels is not None:
+        raise Unscorable(
+            f"It has {order.input.size / 1e9:.1f} GB, and pictures are scored from files below {SPARK_BYTES / 1e9:.0f} "
+            "GB. Split it into several.",
+            version,
+        )
     if order.input.size >= SPARK_BYTES:
         raise Unscorable(
             f"It has {order.input.size / 1e9:.1f} GB, and functions score files below {SPARK_BYTES / 1e9:.0f} GB. "
@@ -77,7 +84,7 @@ def _planned(bench: Bench, order: Order, predictor: Predictor) -> BatchPlan:
     options = order.options or BatchOptions(output=spec.batch.output, keep=spec.batch.keep)
     source = bench.source(order.input, order.name)
     dialect = sniff(source, spec)
-    Scorer(predictor, names=dialect.names, keep=options.keep, file=order.name)  # what it lacks is said now, once
+    Scorer(predictor, names=dialect.columns, keep=options.keep, file=order.name)  # what it lacks is said now, once
     dialect, parts = plan_parts(source, dialect, bench.part_bytes)
     return BatchPlan(
         model=order.model,

@@ -12,10 +12,11 @@ from perennial.scoring.batch.folder import in_folder
 from perennial.scoring.batch.outputs import MEDIA_TYPES, Outgoing
 from perennial.scoring.batch.progress import Reporter
 from perennial.scoring.files import score_file
+from perennial.scoring.pictures.places import BucketPlaces
 from perennial.scoring.results import Dialect, Summary
 from perennial.scoring.scorer import Scorer
 from perennial.scoring.writing import CsvWriter, QuarantineWriter, RowWriter, writer_of
-from perennial.serving.batch_job import BatchPart, BatchPlan
+from perennial.serving.batch_job import BatchPart, BatchPlan, uploaded_job
 
 SCORED, QUARANTINED = "scored", "quarantined"
 PREVIEW_ROWS = 10
@@ -85,7 +86,7 @@ def score_rows(bench: Bench, plan: BatchPlan, pair: Pair, reporter: Reporter, pa
     """
     predictor = bench.models.get(plan.model, plan.version)
     dialect = Dialect.model_validate_json(plan.dialect)
-    scorer = Scorer(predictor, names=dialect.names, keep=plan.options.keep, file=plan.name)
+    scorer = Scorer(predictor, names=dialect.columns, keep=plan.options.keep, file=plan.name)
     writer = _writer(plan, pair, scorer, part)
     refused = QuarantineWriter(pair.quarantined)
     summary = score_file(
@@ -97,11 +98,24 @@ def score_rows(bench: Bench, plan: BatchPlan, pair: Pair, reporter: Reporter, pa
         part=part,
         progress=reporter.scored,
         preview_rows=PREVIEW_ROWS,
+        places=_places(bench, plan) if dialect.column else None,
     )
     writer.close()
     refused.close()
     pair.commit(quarantined=summary.counts.quarantined)
     return summary
+
+
+def _places(bench: Bench, plan: BatchPlan) -> BucketPlaces:
+    """Where the pictures of a listing are. Who may upload through the API has no key to the bucket, and gets none."""
+    return BucketPlaces(
+        bench.store_of,
+        bench.bucket,
+        plan.model,
+        plan.input.bucket,
+        folder=plan.input.key[: plan.input.key.rfind("/") + 1],
+        digests_only=plan.input.bucket == bench.bucket and uploaded_job(plan.model, plan.input.key) is not None,
+    )
 
 
 def _writer(plan: BatchPlan, pair: Pair, scorer: Scorer, part: BatchPart | None) -> RowWriter:

@@ -37,6 +37,8 @@ from perennial.serving.batch_job import (
 SCORE_BYTES = 5_000_000
 """Bytes a second that are scored at the least, and of gzip a tenth of it: what a shift must have time for."""
 JOIN_BYTES = 20_000_000
+PICTURE_SECONDS = 0.3
+"""What a picture takes at the most, be it a photograph of twelve million pixels; larger ones are few."""
 
 
 def carry_out(bench: Bench, told: Told, shift: Shift) -> Outcome:
@@ -89,7 +91,7 @@ def _go_on(bench: Bench, model: str, work: str, number: int | None, shift: Shift
 
 def score_whole(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outcome:
     """Score a file of one part into its results. Raises as :func:`carry_out`."""
-    shift.has(_seconds(plan, plan.input.size))
+    shift.has(_seconds(plan, plan.parts[0]))
     reporter = Reporter(bench, plan, work)
     try:
         reporter.tell("scoring")
@@ -106,7 +108,7 @@ def score_whole(bench: Bench, plan: BatchPlan, work: str, shift: Shift) -> Outco
 def _part(bench: Bench, plan: BatchPlan, work: str, part: BatchPart, shift: Shift) -> Outcome:
     found = read_part(bench.store, plan.model, work, part.number)
     if found is None:
-        shift.has(_seconds(plan, plan.input.size // len(plan.parts)))
+        shift.has(_seconds(plan, part))
         try:
             found = score_part(bench, plan, work, part)
         except Overtaken:
@@ -171,7 +173,11 @@ def _put_task(bench: Bench, plan: BatchPlan, work: str, name: str) -> None:
     bench.store.put_new(keys.batch_task(plan.model, work, name), canonical({"work": work, "task": name}))
 
 
-def _seconds(plan: BatchPlan, size: int) -> float:
-    """How long scoring ``size`` bytes of the input may take."""
-    unpacked = size * 10 if Dialect.model_validate_json(plan.dialect).gzip else size
+def _seconds(plan: BatchPlan, part: BatchPart) -> float:
+    """How long scoring a part of the input may take."""
+    dialect = Dialect.model_validate_json(plan.dialect)
+    if dialect.of_pictures:
+        return SPARE_SECONDS + PICTURE_SECONDS * (part.rows or 0)
+    size = plan.input.size // len(plan.parts)
+    unpacked = size * 10 if dialect.gzip else size
     return SPARE_SECONDS + unpacked / SCORE_BYTES
