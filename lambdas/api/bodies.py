@@ -18,8 +18,18 @@ async def read_json(request: Request, limit: int = MAX_BYTES) -> bytes:
         Problem: 415 for any other content type, charset or an encoding such as gzip, 413 for a larger body.
     """
     headers: dict[bytes, bytes] = dict(request.scope["headers"])
-    if not _is_json(headers.get(b"content-type", b"")):
+    if not is_json(headers.get(b"content-type", b"")):
         raise Problem(415, "unsupported-media-type", f"Send the record as {JSON}, in UTF-8.", headers={"accept": JSON})
+    return await read_body(request, limit, advice=" Send fewer instances at once." if limit == MAX_BYTES else "")
+
+
+async def read_body(request: Request, limit: int, *, advice: str = "") -> bytes:
+    """The body of a request, at most ``limit`` bytes once decoded; ``advice`` is for one that has more.
+
+    Raises:
+        Problem: 415 for an encoding such as gzip, 413 for a larger body.
+    """
+    headers: dict[bytes, bytes] = dict(request.scope["headers"])
     if headers.get(b"content-encoding", IDENTITY).strip().lower() != IDENTITY:
         raise Problem(
             415, "unsupported-media-type", "Send the body as it is, without content-encoding.",
@@ -27,20 +37,22 @@ async def read_json(request: Request, limit: int = MAX_BYTES) -> bytes:
         )  # fmt: skip
     declared = headers.get(b"content-length", b"")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > limit):
-        raise _too_large(limit)
-    body: bytes = b""
+        raise _too_large(limit, advice)
+    body = bytearray()
     while True:  # request.stream() does the same through two generators
         message = await request.receive()
         if message["type"] == "http.disconnect":
             raise Problem(400, "disconnected", "The connection ended before the body did.")
-        body += message.get("body", b"")
-        if len(body) > limit:
-            raise _too_large(limit)
+        part: bytes = message.get("body", b"")
+        if len(body) + len(part) > limit:
+            raise _too_large(limit, advice)
         if not message.get("more_body", False):
-            return body
+            return bytes(body + part) if body else part
+        body += part
 
 
-def _is_json(content_type: bytes) -> bool:
+def is_json(content_type: bytes) -> bool:
+    """Whether a content type says JSON in UTF-8."""
     if content_type == b"application/json":
         return True
     kind, _, parameters = content_type.decode("latin-1").lower().partition(";")
@@ -48,6 +60,5 @@ def _is_json(content_type: bytes) -> bool:
     return kind.strip() == JSON and charset in ("", "utf-8")
 
 
-def _too_large(limit: int) -> Problem:
-    advice = " Send fewer instances at once." if limit == MAX_BYTES else ""
+def _too_large(limit: int, advice: str) -> Problem:
     return Problem(413, "body-too-large", f"A body has at most {limit} bytes.{advice}")

@@ -8,6 +8,8 @@ from typing import Any
 from fastapi import Request, Response
 
 from lambdas.api.services import services_of
+from perennial.images.kinds import MEDIA_TYPES
+from perennial.serving.picture_requests import MAX_BYTES, record_schema
 from perennial.serving.refresh import Snapshot
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +42,7 @@ async def show_model(request: Request) -> Response:
         {
             "name": manifest.spec.name,
             "task": manifest.spec.task,
+            "input": manifest.spec.input,
             "classes": list(manifest.classes),
             "version": snapshot.entry.version,
             "generation": snapshot.entry.generation,
@@ -64,20 +67,25 @@ async def show_schema(request: Request) -> Response:
 
 def schema_of(snapshot: Snapshot) -> dict[str, Any]:
     """The schema of one record of the model being served."""
-    spec = snapshot.predictor.manifest.spec
+    manifest = snapshot.predictor.manifest
+    spec, frame = manifest.spec, manifest.pixels
     target = spec.target.column
-    return {
-        "$schema": DIALECT,
-        "description": f"One record, from which {spec.name} predicts {target}.",
-        **snapshot.predictor.schema.json_schema(),
-        "x-perennial": {
-            "model": spec.name,
-            "version": snapshot.entry.version,
-            "task": spec.task,
-            "target": target,
-            "classes": list(snapshot.predictor.manifest.classes),
-        },
+    if frame is None:
+        what, record = "record", snapshot.predictor.schema.json_schema()
+    else:
+        what, record = "picture", {"title": spec.name, **record_schema()}
+    known: dict[str, Any] = {
+        "model": spec.name,
+        "version": snapshot.entry.version,
+        "task": spec.task,
+        "target": target,
+        "classes": list(manifest.classes),
+        "input": spec.input,
     }
+    if frame is not None:
+        known["image"] = {**frame.model_dump(), "max_bytes": MAX_BYTES, "media_types": list(MEDIA_TYPES)}
+    description = f"One {what}, from which {spec.name} predicts {target}."
+    return {"$schema": DIALECT, "description": description, **record, "x-perennial": known}
 
 
 def _json(content: object) -> Response:

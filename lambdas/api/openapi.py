@@ -22,7 +22,8 @@ VERSION = "0.1.0"
 class Operation:
     """What one route answers with, and the problems it may tell. Without ``answers``, any JSON object or HTML.
 
-    ``takes`` is what its body may be, which need not be sent where it is ``optional``.
+    ``takes`` is what its body may be, which need not be sent where it is ``optional``; with ``uploads`` it may be
+    pictures too.
     """
 
     answers: tuple[type[BaseModel], ...] = ()
@@ -32,10 +33,14 @@ class Operation:
     unready: type[BaseModel] | None = None
     status: int = 200
     optional: bool = False
+    uploads: bool = False
 
 
 _PREDICT = Operation(
-    (shapes.Answer, shapes.Answers), (400, 404, 413, 415, 422, 500, 503), (shapes.Record, shapes.Instances)
+    (shapes.Answer, shapes.Answers),
+    (400, 404, 413, 415, 422, 500, 503),
+    (shapes.Record, shapes.Instances),
+    uploads=True,
 )
 _FEEDBACK = Operation(
     (shapes.Kept,), (400, 403, 404, 409, 410, 413, 415, 422, 500, 503), (shapes.Feedback,), status=202
@@ -49,7 +54,7 @@ _BATCH = Operation(
 )
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("/models/{model}/predict", "post"): _PREDICT,
-    ("/predict", "post"): Operation(_PREDICT.answers, (400, 404, 409, 413, 415, 422, 500, 503), _PREDICT.takes),
+    ("/predict", "post"): replace(_PREDICT, problems=(400, 404, 409, 413, 415, 422, 500, 503)),
     ("/models/{model}/feedback", "post"): _FEEDBACK,
     ("/feedback", "post"): _FEEDBACK,
     ("/models/{model}/batches", "post"): _BATCH,
@@ -89,11 +94,19 @@ _PLACES: dict[str, dict[str, Any]] = {
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{43}$"},
     },
 }
+_PICTURE: dict[str, Any] = {kind: {"schema": {}} for kind in ("image/*", "application/octet-stream")}
+_EXPLAIN: dict[str, Any] = {
+    "name": "explain",
+    "in": "query",
+    "description": "Of one picture: 1 asks where the model looked.",
+    "schema": {"type": "string", "enum": ["0", "1"]},
+}
 _DESCRIPTION = "Predictions of the deployed models. Every error is an `application/problem+json` (RFC 9457)."
 
 
 def _shapes(operation: Operation) -> tuple[type[BaseModel], ...]:
-    return operation.answers + operation.takes + ((operation.unready,) if operation.unready else ())
+    more = (operation.unready, shapes.Pictures if operation.uploads else None)
+    return operation.answers + operation.takes + tuple(shape for shape in more if shape is not None)
 
 
 def _describe(item: dict[str, Any], method: str, path: str, operation: Operation) -> None:
@@ -105,6 +118,9 @@ def _describe(item: dict[str, Any], method: str, path: str, operation: Operation
         route["parameters"] = [{"name": name, "in": "path", "required": True} | place for name, place in places.items()]
     if operation.takes:
         content = {"application/json": {"schema": _any(operation.takes)}}
+        if operation.uploads:
+            content |= {"multipart/form-data": {"schema": _any((shapes.Pictures,))}} | _PICTURE
+            route.setdefault("parameters", []).append(_EXPLAIN)
         route["requestBody"] = {"required": not operation.optional, "content": content}
     content = {operation.media_type: {"schema": _any(operation.answers) if operation.answers else {}}}
     route["responses"] = {str(operation.status): {"description": "The answer.", "content": content}}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from fastapi import Request, Response
 from pydantic_core import to_json
@@ -17,7 +18,7 @@ from perennial.serving.capture import Occasion
 from perennial.serving.ids import uuid7
 from perennial.serving.predictor import Prediction
 from perennial.serving.refresh import Snapshot
-from perennial.serving.requests import Batch
+from perennial.serving.requests import Batch, RequestSchema
 from perennial.serving.tokens import Signer
 
 
@@ -32,22 +33,47 @@ async def predict_only(request: Request) -> Response:
 
 
 async def _answer(request: Request, model: str) -> Response:
-    body = await read_json(request)
-    services, trace = services_of(request), trace_of(request.scope)
+    services = services_of(request)
     services.signing.prepare()
     snapshot = await services.snapshot(request, model)
-    batch = snapshot.requests.read(body)
+    requests = snapshot.requests
+    if isinstance(requests, RequestSchema):
+        return await _of_records(request, snapshot, requests)
+    from lambdas.api.pictures import predict_pictures  # a server of tables needs none of it
+
+    return await predict_pictures(request, snapshot, requests)
+
+
+async def _of_records(request: Request, snapshot: Snapshot, requests: RequestSchema) -> Response:
+    body = await read_json(request)
+    services, trace = services_of(request), trace_of(request.scope)
+    batch = requests.read(body)
     predictions = _predict(snapshot, batch)
     ids = [uuid7(trace.at, services.entropy(10)) for _ in predictions]
-    signer = await services.signing.at_hand()
-    answers = [_line(*one, signer, model) for one in zip(predictions, ids, strict=True)]
-    content: dict[str, Any] = answers[0] if batch.single else {"predictions": answers}
-    content["model"] = _model(snapshot)
+    content = await answer_of(request, snapshot, Answered(predictions, ids, batch.single))
     answer = to_json(content)
-    trace.rows, trace.untokened = len(predictions), 0 if signer else len(predictions)
     occasion = Occasion(trace.time, trace.request_id)
     trace.captured = services.capture.lines(snapshot, occasion, batch.records, predictions, ids)
     return Response(answer, media_type="application/json")
+
+
+class Answered(NamedTuple):
+    """Predictions with their ids; ``single`` where one came without ``instances``."""
+
+    predictions: Sequence[Prediction]
+    ids: Sequence[str]
+    single: bool
+
+
+async def answer_of(request: Request, snapshot: Snapshot, answered: Answered) -> dict[str, Any]:
+    """The answer's content, with feedback tokens where their key is at hand; counts it in the request's trace."""
+    model, trace = snapshot.predictor.manifest.model, trace_of(request.scope)
+    signer = await services_of(request).signing.at_hand()
+    answers = [_line(*one, signer, model) for one in zip(answered.predictions, answered.ids, strict=True)]
+    content: dict[str, Any] = answers[0] if answered.single else {"predictions": answers}
+    content["model"] = _model(snapshot)
+    trace.rows, trace.untokened = len(answers), 0 if signer else len(answers)
+    return content
 
 
 def _predict(snapshot: Snapshot, batch: Batch) -> list[Prediction]:

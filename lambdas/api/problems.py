@@ -15,7 +15,8 @@ from starlette.exceptions import HTTPException
 
 from lambdas.api.services import services_of
 from lambdas.api.trace import trace_of
-from perennial.errors import IntegrityError, InvalidRecord, NotFoundError, PerennialError, StoreUnavailable
+from perennial.errors import IntegrityError, InvalidRecord, NotFoundError, PerennialError, StoreUnavailable, TooBusy
+from perennial.serving.picture_requests import BrokenForm, UnreadablePictures
 from perennial.serving.requests import BrokenJson
 
 MEDIA_TYPE = "application/problem+json"
@@ -47,16 +48,32 @@ def problem_of(error: PerennialError, retry_after: int = 1) -> Problem:
     match error:
         case BrokenJson():
             return Problem(400, "broken-json", "The body is not valid JSON.", errors=error.problems)
+        case BrokenForm():
+            return Problem(400, "broken-form", "The body is not valid multipart/form-data.", errors=error.problems)
+        case UnreadablePictures():
+            return _of_pictures(error)
         case InvalidRecord():
             return Problem(422, "invalid-record", "The record does not fit the model's schema.", errors=error.problems)
         case NotFoundError():
             return Problem(404, "unknown-model", "No such model is deployed. GET /models lists those that are.")
         case StoreUnavailable():
             return Problem(503, "store-unavailable", "The model cannot be read at the moment.", headers=retry)
+        case TooBusy():
+            return Problem(503, "busy", "Too much is in line at the moment.", headers={"retry-after": "1"})
         case IntegrityError():
             return Problem(503, "model-unverifiable", "The model cannot be verified, so it is not used.", headers=retry)
         case _:
             return internal_error()
+
+
+def _of_pictures(error: UnreadablePictures) -> Problem:
+    match error.kind:
+        case "large":
+            return Problem(413, "picture-too-large", "The picture is too large.", errors=error.problems)
+        case "unsupported":
+            return Problem(415, "unsupported-picture", "That kind of picture is not read.", errors=error.problems)
+        case _:
+            return Problem(422, "invalid-picture", "The picture cannot be read.", errors=error.problems)
 
 
 def phrase(status: int) -> str:

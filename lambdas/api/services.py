@@ -19,6 +19,8 @@ from lambdas.api.looks import Looks
 from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
+from lambdas.api.workers import Workers
+from perennial import keys
 from perennial.errors import StoreUnavailable
 from perennial.serving.capture import Capture
 from perennial.serving.catalog import Catalog, Deployed
@@ -35,6 +37,7 @@ THREADS = 4
 MAX_UNKNOWN_LOOKS = 64
 MAX_LABELS = 64
 MAX_BATCH_LOOKS = 64
+MAX_PICTURES_STORED = 64
 
 T = TypeVar("T")
 
@@ -56,6 +59,8 @@ class Services:
     _models: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS))
     _unknown: Looks[Snapshot] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_UNKNOWN_LOOKS))
     _labels: Looks[Outcome] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_LABELS))
+    _pictures: Looks[None] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_PICTURES_STORED))
+    _workers: Workers = field(default_factory=Workers)
     _batches: Looks[Any] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_BATCH_LOOKS))
 
     def new_id(self) -> str:
@@ -104,6 +109,18 @@ class Services:
         look, _ = self._batches.start(name, call)
         found: T = await _bounded(look, True, None, seconds)
         return found
+
+    async def of_picture(self, call: Callable[[], T]) -> T:
+        """What ``call`` makes of a picture, in a thread. Raises TooBusy where too many wait, and whatever it raises."""
+        return await self._workers.run(call)
+
+    def store_picture(self, model: str, digest: str, data: bytes) -> Future[None]:
+        """Begin to store the bytes of a picture. Raises StoreUnavailable: too many are under way."""
+        key = keys.image(model, digest)
+        return self._pictures.start(key, lambda: self._put(key, data))[0]
+
+    def _put(self, key: str, data: bytes) -> None:
+        self.store.put_new(key, data)
 
     async def _look(self, model: str) -> Snapshot:
         """Look at a model. Made-up names have threads of their own, and hold up no model that there is."""

@@ -38,10 +38,21 @@ class Prediction(Shape):
     )
 
 
+class Explanation(Shape):
+    """Where a model of pictures looked: how much `class` loses when a cell of the grid is covered, row by row."""
+
+    method: Literal["occlusion"]
+    label: str = Field(alias="class")
+    rows: int
+    columns: int
+    drops: list[list[float]]
+
+
 class Answer(Prediction):
-    """The answer to one flat record."""
+    """The answer to one flat record, or to one picture."""
 
     model: ModelRef
+    explanation: Explanation | None = Field(None, description="Where `?explain=1` asks for it.")
 
 
 class Answers(Shape):
@@ -52,10 +63,16 @@ class Answers(Shape):
 
 
 class Record(BaseModel):
-    """One flat record. Its fields are the model's own: see `GET /models/{model}/schema`."""
+    """One flat record. Its fields are the model's own, of a picture `image`: see `GET /models/{model}/schema`."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, float | str | None]
+
+
+class Pictures(Shape):
+    """A form with one picture, or up to 16."""
+
+    image: list[Annotated[str, Field(json_schema_extra={"format": "binary"})]] = Field(min_length=1, max_length=16)
 
 
 class Instances(Shape):
@@ -116,6 +133,7 @@ class ModelCard(Shape):
 
     name: str
     task: Literal["binary", "multiclass", "regression"]
+    input: Literal["tabular", "image"]
     classes: list[str]
     version: str
     generation: int

@@ -178,6 +178,12 @@ class InvalidRecord(PerennialError):
         super().__init__("; ".join(f"{field}: {reason}" for field, reason in problems))
 
 
+class TooBusy(PerennialError):
+    """A server has more work in line than it can do in time."""
+
+    exit_code = 10
+
+
 class OutOfTime(PerennialError):
     """What is left of an invocation is too short for the next piece of work, which is to come again."""
 

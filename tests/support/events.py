@@ -42,13 +42,14 @@ def event(
     *,
     headers: Mapping[str, str] | None = None,
     encode: bool = False,
+    query: str = "",
 ) -> dict[str, Any]:
     """One event; ``encode`` sends the body as base64, as API Gateway does with bodies that are not text."""
     found: dict[str, Any] = {
         "version": "2.0",
         "routeKey": "$default",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": query,
         "headers": {"host": "api.example.org", "content-type": "application/json", **(headers or {})},
         "requestContext": {"http": {"method": method, "path": path, "sourceIp": "192.0.2.1"}, "requestId": "id"},
         "isBase64Encoded": encode,

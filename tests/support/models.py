@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnx
@@ -38,6 +38,15 @@ MIXED: dict[str, Any] = {
 }
 MIXED_RECORD = {"Age": 33, "CGPA": 8.97, "Sleep Duration": "5-6 hours", "City": "Pune", "Since": "2026-11-21"}
 CLASSES = {"binary": ("0", "1"), "multiclass": ("setosa", "versicolor", "virginica"), "regression": ()}
+
+
+class Publishable(Protocol):
+    """A version that is not in a registry yet."""
+
+    @property
+    def manifest(self) -> ModelManifest: ...
+    @property
+    def onnx(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -142,12 +151,12 @@ def linear_onnx(task: str, weights: NDArray[np.float64], bias: NDArray[np.float6
     return bytes(model.SerializeToString())
 
 
-def register(store: Store, built: Built) -> str:
+def register(store: Store, built: Publishable) -> str:
     """Publish a version without promoting it; returns its name."""
     return Registry(store).publish(built.manifest, {MODEL_FILE: built.onnx})
 
 
-def promote(store: Store, built: Built, *, op_id: str | None = None, now: datetime = NOW) -> LogEntry:
+def promote(store: Store, built: Publishable, *, op_id: str | None = None, now: datetime = NOW) -> LogEntry:
     """Publish a version and make it champion."""
     version = register(store, built)
     return Registry(store).promote(

@@ -37,8 +37,17 @@ class BuiltPictures:
         return self.manifest.pixels
 
 
-def build_pictures(spec: ModelSpec | None = None, *, seed: int = 0, frame: Frame | None = None) -> BuiltPictures:
-    """A version that knows the classes of ``pictures.blotches`` by their channels; another seed is another version."""
+def build_pictures(
+    spec: ModelSpec | None = None,
+    *,
+    seed: int = 0,
+    frame: Frame | None = None,
+    cell: tuple[slice, slice] | None = None,
+) -> BuiltPictures:
+    """A version that knows the classes of ``pictures.blotches`` by their channels; another seed is another version.
+
+    With a ``cell`` of its frame, rows and columns, it looks at nothing else.
+    """
     spec = spec or image_spec()
     assert spec.image is not None
     frame = frame or spec.image.frame
@@ -47,6 +56,10 @@ def build_pictures(spec: ModelSpec | None = None, *, seed: int = 0, frame: Frame
     weights = rng.normal(size=(*frame.shape, len(classes))) * 1e-3
     for place in range(min(len(classes), frame.channels)):
         weights[:, :, place, place] += 4.0
+    if cell is not None:
+        seen = np.zeros(frame.shape, bool)
+        seen[cell] = True
+        weights[~seen] = 0.0
     flat = weights.reshape(-1, len(classes)) / (frame.size * frame.size)
     graph = picture_onnx(frame, flat)
     manifest = make_manifest(spec, tuple(classes), graph, seed).model_copy(

@@ -73,6 +73,7 @@ def test_schema_draws_the_form(bucket: Bucket, call: Any) -> None:
     assert schema["required"] == ["Age", "Sleep Duration", "City"]
     assert schema["x-perennial"] == {
         "model": "mixed", "version": built.version, "task": "binary", "target": "target", "classes": ["0", "1"],
+        "input": "tabular",
     }  # fmt: skip
 
 

@@ -32,6 +32,10 @@ class ImageRecord(BaseModel):
             raise RuntimeError("a stored record of a picture has no pixels; read them by its digest")
         return self._picture
 
+    def without_pixels(self) -> ImageRecord:
+        """What is stored of it: the pixels of a large picture take a hundred megabytes."""
+        return type(self).model_validate(self.model_dump())
+
     @property
     def data(self) -> bytes:
         """The bytes as they were sent."""

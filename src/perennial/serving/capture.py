@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -26,7 +26,7 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 
 
 class Lines(NamedTuple):
-    """What is to be written of one request: whole lines, and how many predictions had too long a line for it."""
+    """What is to be written of one request: whole lines, and how many predictions could not have theirs."""
 
     text: str
     lost: int
@@ -64,10 +64,13 @@ class Capture:
         records: Sequence[BaseModel],
         predictions: Sequence[Prediction],
         prediction_ids: Sequence[str],
+        *,
+        withheld: Collection[str] = (),
     ) -> Lines:
         """The lines of one answered request, for the share of its predictions that the spec wants kept.
 
-        A prediction whose line is too long takes a number all the same, so that its loss shows as a gap.
+        A prediction whose line is too long takes a number all the same, so that its loss shows as a gap; and so does
+        one that is ``withheld``, because the picture it is about could not be stored.
         """
         spec, entry = snapshot.predictor.manifest.spec, snapshot.champion.entry
         model, share = spec.name, spec.monitor.capture
@@ -88,6 +91,9 @@ class Capture:
             if share < 1 and not is_sampled(identifier, share):
                 continue
             number += 1
+            if identifier in withheld:
+                lost += 1
+                continue
             sent = record.__pydantic_serializer__.to_json(record, by_alias=True, exclude_unset=True).decode()
             line = (
                 f'{start}"prediction_id":"{identifier}","number":{number},"served":{served},"record":{sent},'

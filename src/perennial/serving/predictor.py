@@ -102,15 +102,31 @@ class Predictor:
         Raises:
             InvalidRecord: the model overflows on a record; the field is the record's position.
         """
-        scores = self._look_at(cast("Sequence[ImageRecord]", records)) if self._frame else self._run(records)
+        if self._frame is not None:
+            return self.predict_framed([self.frame(record) for record in cast("Sequence[ImageRecord]", records)])
+        return self._answers(self._run(records), len(records))
+
+    def predict_framed(self, pictures: Sequence[Pixels]) -> list[Prediction]:
+        """Answer pictures that :meth:`frame` gave, in order. Raises as ``predict``."""
+        return self._answers(self.look(pictures), len(pictures))
+
+    def frame(self, record: ImageRecord) -> Pixels:
+        """A picture as a model of pictures is given it: uint8 [size, size, channels]."""
+        from perennial.images.pixels import framed  # Pillow is imported where there are pictures
+
+        assert self._frame is not None
+        return framed(record.picture, self._frame)
+
+    def _answers(self, scores: Scores, count: int) -> list[Prediction]:
+        """The first ``count`` rows in words. Raises InvalidRecord where one is not finite."""
         if scores.values is not None:
-            values = scores.values[: len(records)].tolist()
+            values = scores.values[:count].tolist()
             _refuse_overflow([math.isfinite(value) for value in values])
             return [Prediction(value, None) for value in values]
         assert scores.labels is not None and scores.probabilities is not None  # not a regression
         classes = self.manifest.classes
-        labels = scores.labels[: len(records)].tolist()
-        rows = scores.probabilities[: len(records)].tolist()
+        labels = scores.labels[:count].tolist()
+        rows = scores.probabilities[:count].tolist()
         _refuse_overflow([all(map(math.isfinite, probabilities)) for probabilities in rows])
         return [
             Prediction(classes[label], dict(zip(classes, probabilities, strict=True)))
@@ -123,12 +139,6 @@ class Predictor:
         for i, record in enumerate(records):
             x[i] = row(record)
         return self.run(x)
-
-    def _look_at(self, records: Sequence[ImageRecord]) -> Scores:
-        from perennial.images.pixels import framed  # Pillow is imported where there are pictures
-
-        assert self._frame is not None
-        return self.look([framed(record.picture, self._frame) for record in records])
 
     def _check_signature(self) -> None:
         """Raises IntegrityError unless the graph takes and gives what the manifest says."""

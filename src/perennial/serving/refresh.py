@@ -16,6 +16,7 @@ from perennial.errors import IntegrityError, NotFoundError, PerennialError, Stor
 from perennial.registry.log import LogEntry
 from perennial.serving.champion import Champion, read_champion
 from perennial.serving.load import load
+from perennial.serving.picture_requests import PictureRequests
 from perennial.serving.predictor import Predictor
 from perennial.serving.requests import RequestSchema
 from perennial.store import Store
@@ -32,7 +33,7 @@ class Snapshot:
 
     champion: Champion
     predictor: Predictor
-    requests: RequestSchema
+    requests: RequestSchema | PictureRequests
 
     @property
     def entry(self) -> LogEntry:
@@ -160,7 +161,8 @@ class ModelCache:
         if snapshot is not None and champion.entry.version == snapshot.entry.version:
             return replace(snapshot, champion=champion)
         predictor = load(self._store, model, champion.entry.version)
-        return Snapshot(champion, predictor, RequestSchema(predictor.schema))
+        requests = RequestSchema(predictor.schema) if predictor.manifest.pixels is None else PictureRequests()
+        return Snapshot(champion, predictor, requests)
 
     def _is_due(self, state: State) -> bool:
         return abs(self._clock() - state.checked_at) >= self._pause(state)  # abs: a clock may be set back

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
 
 from perennial.errors import InvalidRecord
-from perennial.records import MAX_TEXT, RecordSchema, problems
+from perennial.records import MAX_TEXT, problems
 
 MAX_INSTANCES = 1000
 MAX_PROBLEMS = 100
@@ -40,10 +40,20 @@ class BrokenJson(InvalidRecord):
     """The body is not JSON at all."""
 
 
+class Records(Protocol):
+    """What is known of one record: its type, and what its members are called. A ``RecordSchema`` knows it."""
+
+    @property
+    def record_type(self) -> type[BaseModel]: ...
+    @property
+    def features(self) -> Collection[str]: ...
+
+
 class RequestSchema:
     """Reads request bodies for one model. Immutable once built; the batch type is made when first needed."""
 
-    def __init__(self, schema: RecordSchema) -> None:
+    def __init__(self, schema: Records, *, most: int = MAX_INSTANCES) -> None:
+        self._most = most
         self._record = schema.record_type
         self._names = frozenset(field.alias or name for name, field in schema.record_type.model_fields.items())
         self._has_instances_feature = INSTANCES in schema.features
@@ -56,7 +66,7 @@ class RequestSchema:
             InvalidRecord: a field is wrong, missing, unknown or given twice; ``instances.3.Age`` names its place.
         """
         is_batch = _BATCH.match(body)
-        most = 2 * (len(self._names) + 1) * (MAX_INSTANCES if is_batch else 1)  # a text may begin with a colon
+        most = 2 * (len(self._names) + 1) * (self._most if is_batch else 1)  # a text may begin with a colon
         if body.count(b'":') > most and (found := self._first_problems(body)).problems:
             raise found
         if is_batch:
@@ -101,7 +111,7 @@ class RequestSchema:
         if not isinstance(instances, list):
             return InvalidRecord(self._problems_of(value)[:MAX_PROBLEMS])
         found: list[tuple[str, str]] = []
-        for i, instance in enumerate(instances[:MAX_INSTANCES]):
+        for i, instance in enumerate(instances[: self._most]):
             for field, reason in self._problems_of(instance):
                 found.append((f"{INSTANCES}.{i}" + (f".{field}" if field != "body" else ""), reason))
             if len(found) >= MAX_PROBLEMS:
@@ -122,7 +132,7 @@ class RequestSchema:
 
     @cached_property
     def _batch(self) -> type[BaseModel]:
-        items: Any = Annotated[list[self._record], Field(min_length=1, max_length=MAX_INSTANCES)]  # type: ignore[name-defined]
+        items: Any = Annotated[list[self._record], Field(min_length=1, max_length=self._most)]  # type: ignore[name-defined]
         return create_model("Instances", __config__=ConfigDict(extra="forbid", frozen=True), instances=(items, ...))
 
 
