@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from obstore.store import MemoryStore
-from tests.support.datasets import DyingStore, make_spec
-from tests.support.pictures import class_folders, image_spec, pet_bytes
 
 from perennial import keys
 from perennial.datasets.landing import land, list_landed
 from perennial.datasets.picture_landing import LandedPictures, land_pictures
 from perennial.errors import DataError, StoreUnavailable
 from perennial.store import Store, memory_store
+from tests.support.datasets import DyingStore, make_spec
+from tests.support.pictures import class_folders, image_spec, pet_bytes
 
 
 def listed(store: Store, key: str) -> list[dict[str, object]]:

@@ -48,6 +48,17 @@ class Listed:
     origin: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True)
+class GatheredSoFar:
+    """What was gathered: ``objects`` of landing by their names below it and their ETags, the files that listings among
+    them ``named``, and the number that the ``next`` listing takes.
+    """
+
+    objects: frozenset[tuple[str, str]]
+    named: frozenset[str]
+    next: int
+
+
 def listing_bytes(spec: ModelSpec, rows: Sequence[Listed]) -> bytes:
     """Parquet of some rows; the same bytes from the same rows."""
     columns: dict[str, list[str | None]] = {
@@ -84,21 +95,20 @@ def known_pictures(store: Store, spec: ModelSpec) -> dict[Shown, str]:
     return found
 
 
-def gathered_objects(store: Store, spec: ModelSpec) -> tuple[frozenset[tuple[str, str]], int]:
-    """Objects of landing (name below it, ETag) that were gathered already, and the number of the next listing.
-
-    Raises:
-        IntegrityError: a listing is damaged.
-    """
-    names = [_names(spec)[name] for name in ORIGIN]
-    found: set[tuple[str, str]] = set()
+def gathered_so_far(store: Store, spec: ModelSpec) -> GatheredSoFar:
+    """What the listings of loose files hold. Raises IntegrityError where one is damaged."""
+    names = ["file", *(_names(spec)[name] for name in ORIGIN)]
+    objects: set[tuple[str, str]] = set()
+    named: set[str] = set()
     last = 0
     for entry in store.list(keys.gathered_files(spec.name)):
         if keys.is_gathered(spec.name, entry.key):
-            origins, etags = _columns(store, entry.key, names)
-            found.update((origin or "", etag or "") for origin, etag in zip(origins, etags, strict=True))
+            for file, origin, etag in zip(*_columns(store, entry.key, names), strict=True):
+                objects.add((origin or "", etag or ""))
+                if file is not None and file != origin:
+                    named.add(file)
             last = max(last, int(entry.key.removesuffix(".parquet")[-8:]))
-    return frozenset(found), last + 1
+    return GatheredSoFar(frozenset(objects), frozenset(named), last + 1)
 
 
 def _columns(store: Store, key: str, names: Sequence[str]) -> Iterator[list[str | None]]:

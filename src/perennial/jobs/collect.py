@@ -6,9 +6,10 @@ a file holds is not collected again. Captured lines and labels are left as they 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from perennial import keys
@@ -16,6 +17,9 @@ from perennial.errors import AlreadyExistsError
 from perennial.jobs.results import StepResult
 from perennial.jobs.state import step_key
 from perennial.jobs.workspace import Workspace
+from perennial.settings import Settings
+from perennial.store import Store
+from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
     from perennial.datasets.collected import CollectedFile, CollectedKind
@@ -26,16 +30,23 @@ FEWEST_FEEDBACK = 50
 
 
 class CollectResult(StepResult):
-    """What this run collected: the files it put, rows by where their truth came from, and feedback that waits."""
+    """What this run collected: the files it put, rows by where their truth came from, and feedback that waits.
+
+    ``gathered`` are the listings it put of pictures that lay loose in landing, of which it could read ``pictures`` and
+    could not read ``unreadable``.
+    """
 
     files: tuple[str, ...]
     rows_feedback: int
     rows_labels: int
     waiting: int
+    gathered: tuple[str, ...] = ()
+    pictures: int = 0
+    unreadable: int = 0
 
 
 def collect(w: Workspace) -> CollectResult:
-    """Put the labelled predictions that were not collected before into landing.
+    """Put the labelled predictions that were not collected before into landing, and list the pictures that lie there.
 
     Ground truth is taken of predictions up to twice ``monitor.feedback_within`` before the last collection. What the
     API was told goes to ``feedback``, once enough of it is there and unless ``retrain.feedback`` is off; what label
@@ -43,17 +54,42 @@ def collect(w: Workspace) -> CollectResult:
     feedback out. Once collected from a label file, a row stays as it is.
 
     Raises:
-        IntegrityError: a label or a collected file is damaged.
+        IntegrityError: a label, a collected file or a listing is damaged.
     """
 
     def compute() -> CollectResult:
+        found = _gather(w)
         while True:
             try:
-                return _collect(w)
+                return _collect(w).model_copy(update=found)
             except AlreadyExistsError:  # another collector took that number: look again at what is left
                 continue
 
     return w.once(step_key(w, "collect"), CollectResult, compute)
+
+
+def _gather(w: Workspace) -> dict[str, object]:
+    """The fields of the result that tell of pictures."""
+    if w.spec.input != "image":
+        return {}
+    from perennial.datasets.gather import gather  # Pillow is imported where there are pictures
+
+    found = gather(w.store, w.spec, w.progress, buckets=_buckets(w))
+    if found.files:
+        w.progress(f"gathered {found.pictures:,} pictures of landing, {found.failures:,} could not be read")
+    return {"gathered": found.files, "pictures": found.pictures, "unreadable": found.failures}
+
+
+def _buckets(w: Workspace) -> Callable[[str], Store]:
+    """Opens the buckets that listings name: the model's own is open already."""
+    settings = w.settings
+
+    def opened(name: str) -> Store:
+        if settings is not None and name == settings.bucket:
+            return w.store
+        return open_store((settings or Settings.load()).model_copy(update={"bucket": name}))
+
+    return cache(opened)
 
 
 @dataclass

@@ -72,7 +72,7 @@ def arrivals(bodies: Iterable[str], models: Collection[str], bucket: str | None 
     """Read the bodies of messages from S3 (its notifications, as JSON).
 
     Only files that were put into the landing folder of one of ``models`` count, and of those none that Perennial
-    collected from predictions: a training made them. With ``bucket`` given, another one's are foreign.
+    collected from predictions or gathered: a training made them. With ``bucket`` given, another one's are foreign.
     """
     found: dict[str, dict[str, str]] = {}
     ignored: list[str] = []
@@ -124,6 +124,8 @@ def _foreign(told: _Event, key: str, model: str, models: Collection[str], bucket
         return f"{key}: in no model's landing folder"
     if keys.landing_kind(model, key) != "landed":
         return f"{key}: collected from predictions"
+    if keys.is_gathered(model, key):
+        return f"{key}: gathered from landing"
     if key.endswith("/") or PurePosixPath(key).name[:1] in ("_", "."):
         return f"{key}: no data"
     return None

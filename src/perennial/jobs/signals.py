@@ -40,7 +40,7 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
     last = last_training(w.store, w.spec.name)
     landed = [file.key for file in unlearnt_files(w)]
     told = {one for file in read_collected(w.store, w.spec, "labels") for one in file.predictions}
-    fresh = waiting + sum(_rows(w, key, told) for key in landed)
+    fresh = waiting + sum(_rows(w, key, told) for key in landed) + _loose(w)
     return Signals(
         cause="monitor",
         first=last is None and fresh > 0,
@@ -51,6 +51,15 @@ def of_pass(w: Workspace, drift: DriftReport, performance: PerformanceReport, wa
         since_last=w.now() - last.at if last and last.at else None,
         running=holder(w.store, w.spec.name, w.now()),
     )
+
+
+def _loose(w: Workspace) -> int:
+    """Pictures and listings in landing that the next training gathers."""
+    if w.spec.input != "image":
+        return 0
+    from perennial.datasets.gather import ungathered  # Pillow is imported where there are pictures
+
+    return len(ungathered(w.store, w.spec))
 
 
 def _rows(w: Workspace, key: str, told: Set[str]) -> int:
