@@ -8,6 +8,7 @@ import typer
 
 from perennial.cli import (
     approve,
+    backbone,
     batches,
     cycle,
     data,
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 for commands in (
     data,
+    backbone,
     cycle,
     monitor,
     approve,

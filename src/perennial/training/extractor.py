@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perennial.errors import TrainingError
+from perennial.errors import NotFoundError, TrainingError
+from perennial.export.backbones import backbone_extractor
 from perennial.export.extractors import MOST_FEATURES, Extractor
 from perennial.export.extractors.hog import LEAST_SIZE, hog_width, oriented_gradients
 from perennial.export.extractors.raw import raw_pixels
@@ -16,6 +17,11 @@ def extractor_of(work: PictureWork) -> Extractor:
         TrainingError: the bucket has no such backbone, or the pictures are too large or too small for its features.
     """
     frame, place = work.frame, f"candidates.{work.name}"
+    if work.candidate.backbone is not None:
+        try:
+            return backbone_extractor(work.store, work.candidate.backbone, frame)
+        except NotFoundError as error:
+            raise TrainingError(f"{place}.backbone: {error.message}", remedy=error.remedy) from error
     hog = work.candidate.features == "hog"
     if hog and frame.size < LEAST_SIZE:
         raise TrainingError(
