@@ -41,6 +41,8 @@
  */
 
 const TIMEOUT = 20_000;
+/** What every prediction holds. */
+export const ANSWER = ["prediction", "model"];
 
 /** A call that did not succeed, with what the API's problem document (RFC 9457) said. */
 export class ApiError extends Error {
@@ -78,6 +80,8 @@ export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeo
     request(fetch, url, init, timeout, keys);
   return {
     docs: `${root}/docs`,
+    /** Where a model is asked. @param {string} model */
+    asked: (model) => `${path(model)}/predict`,
     /** @param {AbortSignal} [signal] */
     models: (signal) => call(`${root}/models`, { signal }, "models"),
     /** @param {string} model @param {AbortSignal} [signal] */
@@ -86,7 +90,7 @@ export function connect(base, { fetch = globalThis.fetch.bind(globalThis), timeo
     schema: (model, signal) => call(`${path(model)}/schema`, { signal }),
     /** @param {string} model @param {object} record @param {AbortSignal} [signal] @returns {Promise<Prediction>} */
     predict: (model, record, signal) =>
-      call(`${path(model)}/predict`, posting(record, signal), "prediction", "model"),
+      call(`${path(model)}/predict`, posting(record, signal), ...ANSWER),
     /**
      * @param {string} model @param {{ prediction_id: string, feedback_token: string, ground_truth: string | number }} label
      * @param {AbortSignal} [signal]
@@ -131,41 +135,43 @@ async function request(fetch, url, init, timeout, keys) {
   const signal = init.signal ? AbortSignal.any([init.signal, limit]) : limit;
   try {
     const response = await fetch(url, { ...init, signal, credentials: "omit", referrerPolicy: "no-referrer" });
-    const body = await json(response);
-    if (!response.ok) throw failure(response, body);
-    if (
-      !keys.every((/** @type {string} */ key) => body?.[key] !== undefined) ||
-      typeof body !== "object" ||
-      body === null
-    ) {
-      throw new ApiError("broken", { status: response.status, detail: "The answer is not one of Perennial's API." });
-    }
-    return body;
+    return read(response.status, await response.text(), response.headers.get("Retry-After"), keys);
   } catch (error) {
     if (error instanceof ApiError || init.signal?.aborted) throw error;
     throw new ApiError(limit.aborted ? "timeout" : "network");
   }
 }
 
-/** The body as JSON, or null where it is none: an error page of a proxy is not JSON. */
-async function json(response) {
-  const text = await response.text();
+/**
+ * What the API answered.
+ *
+ * @param {number} status @param {string} text @param {string | null} retryAfter @param {string[]} keys  It must hold these.
+ * @throws {ApiError} where it is a failure, or nothing that this API answers.
+ */
+export function read(status, text, retryAfter, keys) {
+  const body = json(text);
+  if (status < 200 || status > 299) {
+    throw new ApiError(kindOf(status), {
+      status,
+      detail: typeof body?.detail === "string" ? body.detail : "",
+      problems: fieldProblems(body),
+      requestId: typeof body?.request_id === "string" ? body.request_id : "",
+      retryAfter: Number(retryAfter) || 0,
+    });
+  }
+  if (typeof body !== "object" || body === null || !keys.every((key) => body[key] !== undefined)) {
+    throw new ApiError("broken", { status, detail: "The answer is not one of Perennial's API." });
+  }
+  return body;
+}
+
+/** A body as JSON, or null where it is none: an error page of a proxy is not JSON. @param {string} text */
+function json(text) {
   try {
     return JSON.parse(text);
   } catch {
     return null;
   }
-}
-
-function failure(response, problem) {
-  const retryAfter = Number(response.headers.get("Retry-After")) || 0;
-  return new ApiError(kindOf(response.status), {
-    status: response.status,
-    detail: typeof problem?.detail === "string" ? problem.detail : "",
-    problems: fieldProblems(problem),
-    requestId: typeof problem?.request_id === "string" ? problem.request_id : "",
-    retryAfter,
-  });
 }
 
 /** @returns {FailureKind} */

@@ -86,7 +86,9 @@ function Models({ api, models }) {
 function Model({ api, name }) {
   const loaded = useLoad(async (signal) => {
     const [model, schema] = await Promise.all([api.model(name, signal), api.schema(name, signal)]);
-    return { model, fields: fieldsOf(schema), target: schema["x-perennial"]?.target ?? "" };
+    const { target = "", input, image } = schema["x-perennial"] ?? {};
+    if (input !== "image") return { Bench: Workbench, given: { model, target, fields: fieldsOf(schema) } };
+    return { Bench: await pictureBench(), given: { model, target, limits: image } };
   });
   if (loaded.status === "loading")
     return html`<h1>${titleOf(name)}</h1>
@@ -94,5 +96,17 @@ function Model({ api, name }) {
   if (loaded.status === "failed")
     return html`<h1>${titleOf(name)}</h1>
       <${Failure} error=${loaded.error} onRetry=${loaded.retry} />`;
-  return html`<${Workbench} api=${api} ...${loaded.value} />`;
+  const { Bench, given } = /** @type {{ Bench: any, given: object }} */ (loaded.value);
+  return html`<${Bench} api=${api} ...${given} />`;
+}
+
+/** The form for pictures, which is loaded when one is asked for. */
+async function pictureBench() {
+  try {
+    const { PictureBench, dressed } = await import("./picture/bench.js");
+    await dressed();
+    return PictureBench;
+  } catch {
+    throw new Error("A part of it did not arrive. Load the page again.");
+  }
 }

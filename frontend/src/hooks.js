@@ -1,5 +1,5 @@
 /**
- * State that belongs to no part of the page: loading, the address, one question at a time.
+ * What belongs to no part of the page: loading, the address, one question at a time, what comes into view.
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 
@@ -58,6 +58,12 @@ export function useLatest() {
       return mine.signal.aborted ? null : { error };
     }
   };
+}
+
+/** Brings the answer into view where it stands below the form, as on a phone. @param {HTMLElement | null} element */
+export function reveal(element) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  requestAnimationFrame(() => element?.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "nearest" }));
 }
 
 function readHash() {

@@ -21,8 +21,15 @@ export function Answer({ ask, api, model, target, onRetry }) {
   return html`
     <section class="card answer" aria-labelledby="answer-title">
       <h2 id="answer-title">Answer</h2>
-      <p class="visually-hidden" role="status">${spoken(ask, target)}</p>
-      ${ask.status === "answered" && html`<${Answered} answer=${ask.answer} target=${target} changed=${ask.changed} />`}
+      <p class="visually-hidden" role="status">${news(ask, target)}</p>
+      ${
+        ask.status === "answered" &&
+        html`<${Answered}
+          answer=${ask.answer}
+          target=${target}
+          changed=${ask.changed && "The values have changed since this answer."}
+        />`
+      }
       ${
         ask.status === "answered" &&
         ask.answer.feedback_token &&
@@ -44,9 +51,13 @@ export function Answer({ ask, api, model, target, onRetry }) {
   `;
 }
 
-function Answered({ answer, target, changed }) {
+/**
+ * What was answered, by whom. @param {{ answer: Prediction, target: string, changed: string | false }} props
+ *   `changed` says what is not as it was when this was asked.
+ */
+export function Answered({ answer, target, changed }) {
   return html`
-    ${changed && html`<p class="changed">The values have changed since this answer.</p>`}
+    ${changed && html`<p class="changed">${changed}</p>`}
     <p class="prediction">
       ${target && html`<span class="target">${target}</span>`}
       <data value=${String(answer.prediction)}>${figure(answer.prediction)}</data>
@@ -85,9 +96,12 @@ function Bars({ probabilities }) {
   `;
 }
 
-/** What happened and what to do; announced at once. @param {{ error: unknown, onRetry?: () => void }} props */
-export function Failure({ error, onRetry }) {
-  const { title, advice } = explain(error);
+/**
+ * What happened and what to do; announced at once.
+ * @param {{ error: unknown, words?: { title: string, advice: string }, onRetry?: () => void }} props
+ */
+export function Failure({ error, words = explain(error), onRetry }) {
+  const { title, advice } = words;
   const requestId = /** @type {any} */ (error)?.requestId;
   return html`
     <div class="failure" role="alert">
@@ -100,7 +114,7 @@ export function Failure({ error, onRetry }) {
 }
 
 /** What is known of the serving version. Nothing is shown that the API did not say. */
-export function ModelFacts({ model }) {
+export function ModelFacts({ model, rows = "rows", whole = "Score a whole file" }) {
   const metric = model.metrics?.[model.metric];
   const others = Object.entries(model.metrics ?? {}).filter(([name]) => name !== model.metric);
   return html`
@@ -115,11 +129,11 @@ export function ModelFacts({ model }) {
         ${metric && html`<${Fact} term=${metricName(model.metric)}>${metricValue(metric)}<//>`}
         ${model.candidate && html`<${Fact} term="Candidate">${model.candidate}<//>`}
         ${model.dataset && html`<${Fact} term="Dataset"><${Digest} value=${model.dataset} /><//>`}
-        ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} rows it never saw<//>`}
+        ${model.holdout_rows && html`<${Fact} term="Measured on">${figure(model.holdout_rows)} ${rows} it never saw<//>`}
       </dl>
       <p class="onward">
         <a href=${`./model.html#${encodeURIComponent(model.name)}`}>Versions, drift and performance</a>
-        <a href=${`./batch.html?model=${encodeURIComponent(model.name)}`}>Score a whole file</a>
+        <a href=${`./batch.html?model=${encodeURIComponent(model.name)}`}>${whole}</a>
       </p>
       ${
         others.length > 0 &&
@@ -155,11 +169,14 @@ function Digest({ value }) {
   `;
 }
 
-/** One sentence for those who hear the answer. @param {Ask} ask @param {string} target */
-function spoken(ask, target) {
+/** What those hear who do not see it. @param {Ask} ask @param {string} target */
+function news(ask, target) {
   if (ask.status === "busy") return "Asking the model.";
-  if (ask.status !== "answered") return "";
-  const { prediction, probabilities } = ask.answer;
+  return ask.status === "answered" ? spoken(ask.answer, target) : "";
+}
+
+/** An answer in one sentence. @param {Prediction} answer @param {string} target */
+export function spoken({ prediction, probabilities }, target) {
   const share = probabilities?.[String(prediction)];
   return `${target || "Prediction"}: ${figure(prediction)}${share === undefined ? "" : `, ${percent(share)}`}.`;
 }

@@ -6,7 +6,7 @@ import { useRef, useState } from "preact/hooks";
 
 import { ApiError } from "./api.js";
 import { RecordForm } from "./form.js";
-import { useLatest } from "./hooks.js";
+import { reveal, useLatest } from "./hooks.js";
 import { Answer, ModelFacts } from "./result.js";
 import { readRecord } from "./schema.js";
 import { purpose, titleOf } from "./words.js";
@@ -111,10 +111,4 @@ function useQuestion(api, name, fields, onSettled) {
     setAsk({ status: "idle" });
   };
   return { ask, errors: refusal.errors, attempt: refusal.attempt, send, again, edit, clear };
-}
-
-/** Brings the answer into view where it stands below the form, as on a phone. @param {HTMLElement | null} element */
-function reveal(element) {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  requestAnimationFrame(() => element?.scrollIntoView({ behavior: calm ? "auto" : "smooth", block: "nearest" }));
 }

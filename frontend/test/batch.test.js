@@ -4,8 +4,9 @@ import { test } from "node:test";
 import { ApiError } from "../src/api.js";
 import { follow } from "../src/batch/follow.js";
 import { memory } from "../src/batch/keep.js";
-import { beginning, failureOf, UploadError } from "../src/batch/upload.js";
-import { arranged, bytes, holds, lost, objection, spoken, standing, stopped, titled } from "../src/batch/words.js";
+import { failureOf, UploadError } from "../src/batch/upload.js";
+import { arranged, holds, lost, objection, spoken, standing, stopped, titled } from "../src/batch/words.js";
+import { beginning, bytes } from "../src/files.js";
 import { fieldsOf } from "../src/schema.js";
 
 const state = (more) => ({

@@ -17,7 +17,9 @@ BUDGETS = {
     "model.html": 190 * 1024,
     "report.html": 110 * 1024,
 }
+PICTURES = 24 * 1024  # of what the form loads besides, where a model of pictures is chosen
 NOTICES = "licenses.txt"
+BESIDE = re.compile(rb"\./([\w-]+\.(?:js|css))")  # how a script names another file of the build
 SCHEMELESS = re.compile(rb"https?://([a-z0-9.-]+)")
 NAMESPACES = {b"www.w3.org", b"picocss.com"}  # of SVG and MathML, and in the notice of Pico's licence
 
@@ -52,6 +54,22 @@ def files(dist: Path) -> dict[str, bytes]:
     return {path.relative_to(dist).as_posix(): path.read_bytes() for path in dist.rglob("*") if path.is_file()}
 
 
+def loaded_with(built: dict[str, bytes], page: str) -> set[str]:
+    """The page, and what it names."""
+    return {page, *(address.removeprefix("./") for address in Markup(built[page].decode()).addresses())}
+
+
+def loaded_later(built: dict[str, bytes], page: str) -> set[str]:
+    """What the scripts of a page name, and the page does not."""
+    first = loaded_with(built, page)
+    found, look = set[str](), [name for name in first if name.endswith(".js")]
+    while look:
+        beside = {f"assets/{name.decode()}" for name in BESIDE.findall(built[look.pop()])} & set(built)
+        look += [name for name in beside - found - first if name.endswith(".js")]
+        found |= beside
+    return found - first
+
+
 def test_the_modules_pass_their_own_tests(dist: Path) -> None:
     output = npm("test")
     counts = {name: int(count) for name, count in re.findall(r"^\S (tests|pass|fail|skipped) (\d+)$", output, re.M)}
@@ -61,16 +79,22 @@ def test_the_modules_pass_their_own_tests(dist: Path) -> None:
 @pytest.mark.parametrize("page", BUDGETS)
 def test_a_visit_stays_within_its_budget(dist: Path, page: str) -> None:
     built = files(dist)
-    loaded = {page, *(address.removeprefix("./") for address in Markup(built[page].decode()).addresses())}
+    loaded = loaded_with(built, page)
     assert len(loaded) > 3
     assert sum(len(built[name]) for name in loaded) <= BUDGETS[page]
 
 
+def test_the_form_for_pictures_comes_later_and_stays_within_its_own_budget(dist: Path) -> None:
+    built = files(dist)
+    later = loaded_later(built, "index.html")
+    assert {Path(name).suffix for name in later} == {".js", ".css"}
+    assert sum(len(built[name]) for name in later) <= PICTURES
+    assert not any(loaded_later(built, page) for page in BUDGETS if page != "index.html")
+
+
 def test_every_built_file_belongs_to_a_page(dist: Path) -> None:
-    named = {
-        address.removeprefix("./") for page in BUDGETS for address in Markup((dist / page).read_text()).addresses()
-    }
-    assert set(files(dist)) == {*named, *BUDGETS, NOTICES}
+    built = files(dist)
+    assert set(built) == {NOTICES}.union(*(loaded_with(built, page) | loaded_later(built, page) for page in BUDGETS))
 
 
 def test_the_same_sources_build_the_same_bytes(dist: Path) -> None:

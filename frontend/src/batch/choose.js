@@ -2,10 +2,11 @@
  * Choosing files, by dropping them or from the disk, and how they are to come back.
  */
 import { html } from "htm/preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useRef, useState } from "preact/hooks";
 
-import { beginning } from "./upload.js";
-import { bytes, listed, objection } from "./words.js";
+import { useDropped } from "../drop.js";
+import { beginning, bytes } from "../files.js";
+import { listed, objection } from "./words.js";
 
 const KINDS = ".csv,.tsv,.txt,.jsonl,.ndjson,.parquet,.gz";
 const OUTPUTS = [
@@ -109,35 +110,4 @@ function Chosen({ files }) {
 /** A file, and why it is not worth sending. */
 async function look(/** @type {File} */ file) {
   return { file, reason: objection(file, await beginning(file, 4)) };
-}
-
-/**
- * Files dropped anywhere on the page: beside the place for them, the browser would leave the page and open them.
- *
- * @param {(files: FileList) => void} onDrop
- * @returns {boolean} Whether files are held over the page.
- */
-function useDropped(onDrop) {
-  const [over, setOver] = useState(false);
-  const drop = useRef(onDrop);
-  drop.current = onDrop;
-  useEffect(() => {
-    const leaving = new AbortController();
-    const on = (/** @type {string} */ name, /** @type {(event: any) => void} */ react) =>
-      addEventListener(name, react, { signal: leaving.signal });
-    on("dragover", (event) => {
-      if (!event.dataTransfer?.types.includes("Files")) return;
-      event.preventDefault();
-      setOver(true);
-    });
-    on("dragleave", (event) => event.relatedTarget === null && setOver(false));
-    on("drop", (event) => {
-      setOver(false);
-      if (!event.dataTransfer?.files.length) return;
-      event.preventDefault();
-      drop.current(event.dataTransfer.files);
-    });
-    return () => leaving.abort();
-  }, []);
-  return over;
 }

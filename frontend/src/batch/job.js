@@ -4,9 +4,10 @@
 import { html } from "htm/preact";
 import { useState } from "preact/hooks";
 
+import { bytes } from "../files.js";
 import { Badge, Table, When } from "../parts.js";
 import { figure, titleOf } from "../words.js";
-import { arranged, bytes, lost, standing, stopped } from "./words.js";
+import { arranged, lost, standing, stopped } from "./words.js";
 
 /**
  * @typedef {import("./jobs.js").Job} Job

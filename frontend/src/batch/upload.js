@@ -3,6 +3,7 @@
  *
  * By XMLHttpRequest, because `fetch` tells nobody how much of a body has been sent.
  */
+import { beginning } from "../files.js";
 
 /** @typedef {import("../api.js").UploadForm} UploadForm */
 
@@ -100,15 +101,6 @@ export function upload(form, file, signal, onProgress, { request, stall = STALL 
 /** Whether the browser still gets at the file: it may be a folder, deleted, or on a stick that was pulled. */
 export async function isReadable(/** @type {Blob} */ file) {
   return (await beginning(file, 1)) !== null;
-}
-
-/** The first bytes of a file, or null where it cannot be read. @param {Blob} file @param {number} length */
-export async function beginning(file, length) {
-  try {
-    return new Uint8Array(await file.slice(0, length).arrayBuffer());
-  } catch {
-    return null;
-  }
 }
 
 /** What S3 means by its answer, or null where it took the file. @param {number} status @param {string} text  XML. */

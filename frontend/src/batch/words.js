@@ -2,6 +2,7 @@
  * How files, their states and what stopped them are put to a reader. Pure.
  */
 import { ApiError } from "../api.js";
+import { bytes, sized } from "../files.js";
 import { range } from "../schema.js";
 import { count, explain, figure, titleOf } from "../words.js";
 import { UploadError } from "./upload.js";
@@ -15,18 +16,9 @@ import { UploadError } from "./upload.js";
  *   `share` is that of a bar: null where it only says that something goes on, undefined where there is none.
  */
 
-const UNITS = ["kB", "MB", "GB", "TB"];
 const PATIENCE = 300_000;
 const SHOWN = 6;
 const LONGEST_CELL = 200;
-
-/** A size as a reader knows it from a file manager: `1.4 MB`. @param {number} size */
-export function bytes(size) {
-  if (size < 1000) return count(size, "byte");
-  let power = Math.min(Math.floor(Math.log10(size) / 3), UNITS.length);
-  if (Number((size / 1000 ** power).toPrecision(3)) >= 1000 && power < UNITS.length) power += 1;
-  return `${figure(Number((size / 1000 ** power).toPrecision(3)))} ${UNITS[power - 1]}`;
-}
 
 /** How far a file is. @param {Job} job @param {number} now  In milliseconds since 1970. @returns {Standing} */
 export function standing(job, now) {
@@ -174,11 +166,6 @@ const UPLOADS = {
     advice: `It said ${code}. Send it again; if it stays, who runs this deployment has to look into it.`,
   }),
 };
-
-/** Sizes in a sentence of the API, as everywhere else on the page. */
-function sized(/** @type {string} */ detail) {
-  return detail.replace(/(\d+) bytes/, (_, digits) => bytes(Number(digits)));
-}
 
 /** Why a file is not even sent, or an empty text. @param {File} file @param {Uint8Array | null} start  Its first bytes. */
 export function objection({ name, size }, start) {
