@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import warnings
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,22 +14,24 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from perennial.errors import InvalidPicture
-from perennial.images.kinds import is_markup, kind_of, webp_size
+from perennial.images.kinds import READ, is_markup, kind_of, webp_size
+from perennial.images.limits import MAX_BYTES, MAX_PIXELS, MIN_SIDE, WITH_ALPHA, check_bytes, check_opened, check_size
 
-MAX_BYTES = 20_000_000
-MAX_PIXELS = 40_000_000
-MIN_SIDE = 8
-READ = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+__all__ = ["MAX_BYTES", "MAX_PIXELS", "MIN_SIDE", "Picture", "Pixels", "claimed_pixels", "decode"]
+
 Pixels = NDArray[np.uint8]
+
+# Pillow warns of odd metadata, in words that a hostile file chooses: they would fill logs and Python's own register.
+warnings.filterwarnings("ignore", module=r"PIL\b")
 
 _BROKEN = (
     OSError, ValueError, SyntaxError, struct.error, zlib.error, IndexError, KeyError, TypeError, AttributeError,
-    OverflowError, MemoryError, NotImplementedError, Image.DecompressionBombError,
+    OverflowError, MemoryError, NotImplementedError,
 )  # fmt: skip
 """What Pillow's readers raise on bytes that were not written for them."""
 _ORIENTATION = 0x0112
-_WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
-_PLAIN = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"})
+_STRIP = 1_000_000
+"""Pixels that are converted at once: a large picture is not held in memory once more for each step."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +68,17 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Picture:
     if kind is None:
         what = "is markup such as SVG, not a picture of pixels" if is_markup(data) else f"is none of {READ}"
         raise InvalidPicture(what, f"Save it as {READ}.", kind="unsupported")
-    if kind.format == "WEBP":
-        _check_size(webp_size(data))
+    check_bytes(data, kind.format)
     try:
-        with Image.open(io.BytesIO(data), formats=(kind.format,)) as image:
-            _check_size(image.size)
-            _refuse_animation(image)
+        with _opened(data, kind.format) as image:
+            check_opened(image)
             image.load()
-            return Picture(_upright(image), kind.media_type)
+            turn, pixels = _TURNS.get(_orientation(image)), _pixels(image)
+        return Picture(pixels if turn is None else turn(pixels), kind.media_type)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InvalidPicture(
+            f"is of far more than {MAX_PIXELS // 1_000_000} million pixels", "Send it smaller.", kind="large"
+        ) from error
     except _BROKEN as error:
         raise InvalidPicture(
             f"begins as {kind.format} and cannot be read: {_reason(error)}",
@@ -80,66 +87,61 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES) -> Picture:
         ) from error
 
 
-def _check_size(size: tuple[int, int] | None) -> None:
-    if size is None:
-        return  # damaged: its reader will say so
-    width, height = size
-    if width * height > MAX_PIXELS:
-        raise InvalidPicture(
-            f"is {width:,} x {height:,} pixels, of at most {MAX_PIXELS // 1_000_000} million",
-            "Send it smaller.",
-            kind="large",
-        )
-    if min(width, height) < MIN_SIDE:
-        raise InvalidPicture(
-            f"is {width} x {height} pixels; {MIN_SIDE} x {MIN_SIDE} is the least", "Send a larger one.", kind="damaged"
-        )
+def claimed_pixels(data: bytes) -> int:
+    """How many pixels a picture's header speaks of, before any is decoded; 0 where it cannot be read,
+    and one too many where there are too many."""
+    kind = kind_of(data)
+    if kind is None:
+        return 0
+    try:
+        with _opened(data, kind.format) as image:
+            return image.width * image.height
+    except (InvalidPicture, Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return MAX_PIXELS + 1
+    except _BROKEN:
+        return 0
 
 
-def _refuse_animation(image: Image.Image) -> None:
-    frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise InvalidPicture(
-            f"holds {frames:,} pictures", "Send one; animations and documents of many pages are not read.",
-            kind="unsupported",
-        )  # fmt: skip
+def _opened(data: bytes, format: str) -> Image.Image:
+    if format == "WEBP" and (size := webp_size(data)) is not None:
+        check_size(*size)
+    return Image.open(io.BytesIO(data), formats=(format,))
 
 
-def _upright(image: Image.Image) -> Pixels:
-    """Turned as its EXIF says: uint8 [height, width, 3]."""
-    colored = _rgb(image)
-    turned = _TURNS.get(_orientation(image))
-    return np.asarray(colored if turned is None else colored.transpose(turned), dtype=np.uint8)
+def _pixels(image: Image.Image) -> Pixels:
+    """As they lie in the file: uint8 [height, width, 3]."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        pixels[top : top + rows] = np.asarray(_rgb(strip))
+    return pixels
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         return Image.fromarray(_eight_bits(image)).convert("RGB")
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+    if image.mode in WITH_ALPHA or "transparency" in image.info:
         layer = image.convert("RGBA")
         paper = Image.new("RGBA", layer.size, (255, 255, 255, 255))
         return Image.alpha_composite(paper, layer).convert("RGB")
-    if image.mode not in _PLAIN:
-        raise InvalidPicture(
-            f"has pixels of the kind {image.mode}", f"Save it as RGB or grey {READ}.", kind="unsupported"
-        )
     return image.convert("RGB")
 
 
 def _eight_bits(image: Image.Image) -> Pixels:
     """Sixteen bits as eight: 0 to 65,535 becomes 0 to 255, rounded."""
-    values = np.asarray(image).astype(np.int64)
+    values = np.asarray(image).astype(np.uint32)
     return ((values + 128) // 257).astype(np.uint8)
 
 
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+_TURNS: dict[int, Callable[[Pixels], Pixels]] = {
+    2: lambda p: np.ascontiguousarray(p[:, ::-1]),
+    3: lambda p: np.ascontiguousarray(p[::-1, ::-1]),
+    4: lambda p: np.ascontiguousarray(p[::-1]),
+    5: lambda p: np.ascontiguousarray(p.transpose(1, 0, 2)),
+    6: lambda p: np.ascontiguousarray(p[::-1].transpose(1, 0, 2)),
+    7: lambda p: np.ascontiguousarray(p[::-1, ::-1].transpose(1, 0, 2)),
+    8: lambda p: np.ascontiguousarray(p[:, ::-1].transpose(1, 0, 2)),
 }
 
 

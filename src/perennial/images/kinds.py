@@ -6,6 +6,7 @@ import struct
 from typing import NamedTuple
 
 PNG = b"\x89PNG\r\n\x1a\n"
+READ = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 _TEXT = (b"<?xml", b"<svg", b"<!doctype", b"<html", b"<")
 
 
@@ -33,6 +34,12 @@ def kind_of(data: bytes) -> Kind | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return Kind("WEBP", "image/webp")
     return next((kind for beginning, kind in _BEGINNINGS if data.startswith(beginning)), None)
+
+
+def begins_as_picture(data: bytes) -> bool:
+    """Whether bytes begin as a picture does and no text: ``BM`` may begin both."""
+    kind = kind_of(data)
+    return kind is not None and (kind.format != "BMP" or b"\x00" in data[:64])
 
 
 def is_markup(data: bytes) -> bool:
