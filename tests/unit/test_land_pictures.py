@@ -21,7 +21,7 @@ from tests.support.pictures import class_folders, image_spec, pet_bytes
 
 
 def listed(store: Store, key: str) -> list[dict[str, object]]:
-    return pq.read_table(io.BytesIO(store.get(key).data)).to_pylist()
+    return list(pq.read_table(io.BytesIO(store.get(key).data)).to_pylist())
 
 
 def test_a_folder_of_class_folders_lands_as_one_listing(tmp_path: Path) -> None:

@@ -82,15 +82,19 @@ class Fetcher:
         raise DataError(f"is sent on more than {REDIRECTS} times.", remedy="Give the address at its end.")
 
     def _ask(self, address: Address, until: float) -> bytes | _Moved:
+        over = threading.Event()
         try:
             places = checked(address, private=self.private, resolve=self.resolve)
-            with self._line(address, places, until) as line:
+            with self._line(address, places, until, over) as line:
                 connection = http.client.HTTPConnection(address.host, address.port)
                 connection.auto_open = 0
                 connection.sock = line
                 connection.request("GET", address.target, headers=_headers(address))
                 with closing(connection.getresponse()) as response:
-                    return self._answer(response)
+                    answer = self._answer(response)
+            if over.is_set():  # a connection that was cut looks like one that came to its end
+                raise TimeoutError
+            return answer
         except ssl.SSLCertVerificationError as error:
             raise DataError(f"has no valid certificate ({error.verify_message}).", remedy="Check the host.") from error
         except socket.gaierror as error:
@@ -99,16 +103,18 @@ class Fetcher:
                 raise _Again(reason) from error
             raise DataError(reason, remedy="Check the address.") from error
         except (OSError, http.client.HTTPException) as error:
-            if self.clock() >= until:
+            if over.is_set() or self.clock() >= until:
                 raise DataError(f"took longer than {self.seconds:g} seconds.", remedy="Try again later.") from error
             raise _Again(f"could not be read ({_why(error)}).") from error
 
     @contextmanager
-    def _line(self, address: Address, places: list[str], until: float) -> Iterator[socket.socket]:
-        """A connection to one of the IP addresses that were checked, cut when the time is over."""
+    def _line(
+        self, address: Address, places: list[str], until: float, over: threading.Event
+    ) -> Iterator[socket.socket]:
+        """A connection to one of the IP addresses that were checked, cut when the time is ``over``."""
         plain = self._first(places, address.port, until)
         with closing(plain), closing(plain.dup()) as same:
-            watch = threading.Timer(max(0.0, until - self.clock()), _cut, [same])
+            watch = threading.Timer(max(0.0, until - self.clock()), _cut, [same, over])
             watch.daemon = True
             watch.start()
             try:
@@ -188,7 +194,8 @@ def _headers(address: Address) -> dict[str, str]:
     }
 
 
-def _cut(line: socket.socket) -> None:
+def _cut(line: socket.socket, over: threading.Event) -> None:
+    over.set()
     with suppress(OSError):
         line.shutdown(socket.SHUT_RDWR)
 

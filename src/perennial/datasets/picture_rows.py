@@ -84,7 +84,7 @@ def group_of(spec: ModelSpec, file: str | None, group: str | None) -> str | None
     found = re.search(spec.image.group_pattern, PurePosixPath(path).name)
     if found is None:
         return None
-    return found[1] if found.re.groups and found[1] is not None else found[0]
+    return (found[1] if found.re.groups else found[0]) or None
 
 
 def _measure(
