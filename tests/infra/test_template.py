@@ -88,11 +88,13 @@ def test_functions_write_what_they_take_and_no_role_deletes(resources: dict[str,
     ]
     assert sorted(writable) == [
         "*/batch/in/api/*", "*/batch/out/*", "*/batch/quarantine/*.csv", "*/batch/requests/*.json",
-        "*/batch/status/*.json", "*/batch/tasks/*.json", "*/feedback/????-??-??/*.json",
+        "*/batch/status/*.json", "*/batch/tasks/*.json", "*/feedback/????-??-??/*.json", f"*/images/sha256/{'?' * 64}",
         "*/predictions/????-??-??/*.jsonl", "_perennial/feedback.key", "_perennial/staging/*/batch/*",
     ]  # fmt: skip
-    for key in (keys.FEEDBACK_KEY, keys.label("m", "2026-11-21", "id"), keys.contradiction("m", "2026-11-21", "id"),
-                keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64)):  # fmt: skip
+    for key in (
+        keys.FEEDBACK_KEY, keys.label("m", "2026-11-21", "id"), keys.contradiction("m", "2026-11-21", "id"),
+        keys.image("m", "0" * 64), keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64),
+    ):  # fmt: skip
         assert any(fnmatchcase(key, pattern) for pattern in writable), key
     for key in (keys.collected("m", "feedback", 1), keys.label_file("m", "0"), keys.alias("m", "champion")):
         assert not any(fnmatchcase(key, pattern) for pattern in writable), key
@@ -109,8 +111,8 @@ def test_what_is_committed_is_deleted_by_nobody(resources: dict[str, Any]) -> No
     assert {"s3:DeleteObject", "s3:DeleteObjectVersion"} == set(deletion["Action"])
     kept = [place["Fn::Sub"].removeprefix("${DataBucket.Arn}/") for place in deletion["Resource"]]
     for key in (
-        keys.FEEDBACK_KEY, keys.landing("m", "a.csv"), keys.dataset_blob("m", "0"), keys.log_entry("m", 1),
-        keys.label("m", "2026-11-21", "id"), keys.label_file("m", "0"), keys.monitor_summary("m", "run"),
+        keys.FEEDBACK_KEY, keys.landing("m", "a.csv"), keys.image("m", "0"), keys.dataset_blob("m", "0"),
+        keys.log_entry("m", 1), keys.label("m", "2026-11-21", "id"), keys.label_file("m", "0"), keys.monitor_summary("m", "run"),
         keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64),
     ):  # fmt: skip
         assert any(fnmatchcase(key, pattern) for pattern in kept), key

@@ -14,7 +14,7 @@ _NEVER = frozenset(
 _UNPICKLE = frozenset({"pickle", "marshal", "shelve"})
 
 # Never imported at run time. ONNX Runtime's own shared library is a second copy for C++ programs: its Python module is
-# linked statically.
+# linked statically. Of Pillow's libraries those stay that JPEG, PNG, WebP, GIF, BMP and TIFF need, or its core links.
 _UNUSED = (
     "bin",
     "**/tests",
@@ -23,6 +23,8 @@ _UNUSED = (
     "**/*.a",
     "numpy/f2py",
     "numpy/distutils",
+    *(f"PIL/_{name}*" for name in ("avif", "imagingcms", "imagingft", "imagingmath", "imagingmorph", "imagingtk")),
+    *(f"pillow.libs/lib{name}*" for name in ("avif", "brotli", "freetype", "harfbuzz", "lcms2", "png16")),
     "onnxruntime/capi/libonnxruntime.so.*",
     "onnxruntime/ThirdPartyNotices.txt",
     "onnxruntime/backend",
@@ -110,7 +112,8 @@ API = Recipe(
     handlers=("lambdas.api.handler", "lambdas.capture.handler"),
     modules=(
         "numpy", "onnxruntime", "obstore", "perennial.serving.load", "perennial.serving.predictor",
-        "perennial.serving.refresh", "perennial.store",
+        "perennial.serving.refresh", "perennial.store", "lambdas.api.pictures", "perennial.serving.picture_forms",
+        "perennial.images.record", "perennial.images.pixels", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
     ),
     never=_NEVER | {"boto3", "botocore", "pyarrow"},
     unused=_UNUSED,
@@ -127,7 +130,10 @@ SCORE = Recipe(
         "src/perennial/scoring",
     ),
     handlers=("lambdas.score.handler",),
-    modules=("pyarrow.csv", "pyarrow.json", "pyarrow.parquet", "pyarrow.compute", "perennial.scoring.batch.multipart"),
+    modules=(
+        "pyarrow.csv", "pyarrow.json", "pyarrow.parquet", "pyarrow.compute", "perennial.scoring.batch.multipart",
+        "perennial.images.record", "perennial.images.pixels", "PIL.TiffImagePlugin", "PIL.WebPImagePlugin",
+    ),
     never=_NEVER - {"pyspark"},
     unused=_UNUSED + _UNUSED_IN_SCORING,
     megabytes=240.0,
