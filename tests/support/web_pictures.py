@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections import Counter
@@ -28,8 +29,8 @@ class PictureServer:
 
 
 @contextmanager
-def picture_server() -> Iterator[PictureServer]:
-    """Serve until the block is left."""
+def picture_server(tls: ssl.SSLContext | None = None) -> Iterator[PictureServer]:
+    """Serve until the block is left; by TLS where a context is given."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -141,6 +142,8 @@ def picture_server() -> Iterator[PictureServer]:
             """A client that hangs up is what these tests are about."""
 
     server = Quiet(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     known = PictureServer(server.server_address[1])
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.datasets import picture_sources
+from perennial.datasets import fetch, picture_sources
 from perennial.datasets.addresses import checked, is_public, parse_address, shown
 from perennial.datasets.fetch import Fetcher
 from perennial.datasets.picture_landing import land_pictures
@@ -123,6 +129,47 @@ def test_a_name_is_looked_up_once_a_hop_and_the_connection_goes_to_what_was_chec
     assert server.hosts[-1] == f"rebound.test:{server.port}"
 
 
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate for a host's name that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    )
+    (folder / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_a_certificate_is_asked_for_by_name_though_the_connection_goes_to_an_address(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cert, key = certificate(tmp_path, "tls.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    known = {"resolve": lambda host, port: ["127.0.0.1"], "attempts": 1}
+    with picture_server(context) as secure:
+        url = f"https://tls.test:{secure.port}/good"
+        assert reason(url, **known).startswith("has no valid certificate (")
+        monkeypatch.setattr(fetch, "_tls", lambda: ssl.create_default_context(cafile=str(cert)))
+        assert fetcher(**known).fetch(url) == GOOD
+        assert reason(url.replace("tls.test", "other.test"), **known).startswith("has no valid certificate (Hostname")
+        assert reason(url.replace("/good", "/drip"), **known, seconds=0.4) == "took longer than 0.4 seconds."
+
+
 def test_each_hop_is_checked_anew(server: PictureServer) -> None:
     places = {"rebound.test": [PUBLIC], "inside.test": ["10.0.0.8"]}
     connected = []
@@ -223,14 +270,14 @@ def test_a_listing_of_addresses_lands_what_can_be_had_and_lists_the_rest(
     path.write_text("url,label\n" + "".join(f"{url},cat\n" for url in urls))
     spec = image_spec(image={"size": 16, "private_addresses": True, "download_bytes": 500_000})
     at_once, most, lock = [0], [0], threading.Lock()
-    fetch = Fetcher.fetch
+    plain = Fetcher.fetch
 
     def counted(self: Fetcher, url: str) -> bytes:
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
         try:
-            return fetch(self, url)
+            return plain(self, url)
         finally:
             with lock:
                 at_once[0] -= 1

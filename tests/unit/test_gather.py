@@ -52,6 +52,7 @@ def test_loose_pictures_are_gathered_once_and_make_a_dataset() -> None:
     put_pets(store)
     put(store, "cat/.hidden", "x")
     put(store, "cat/_SUCCESS", "x")
+    put(store, ".checkpoints/1.png", "x")
     put(store, "cat/broken.png", pet_bytes(50)[:60])
     put(store, "stray.png", pet_bytes(51))
     assert list_landed(store, SPEC) == ()

@@ -12,8 +12,8 @@ import pytest
 from obstore.store import MemoryStore
 
 from perennial import keys
-from perennial.datasets.landing import land, list_landed
-from perennial.datasets.picture_landing import LandedPictures, land_pictures
+from perennial.datasets.landing import LandedPictures, land, list_landed
+from perennial.datasets.picture_landing import land_pictures
 from perennial.errors import DataError, StoreUnavailable
 from perennial.store import Store, memory_store
 from tests.support.datasets import DyingStore, make_spec

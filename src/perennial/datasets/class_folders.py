@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from perennial.datasets.listing import Failure
 from perennial.errors import DataError
-from perennial.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,10 @@ class Place:
     row: int | None = None
 
 
-def pictures_in(folder: Path, spec: ModelSpec) -> tuple[list[Place], list[Failure]]:
+def pictures_in(folder: Path, classes: Sequence[str] = ()) -> tuple[list[Place], list[Failure]]:
     """Every file below a folder, by its path, with its class; hidden files and folders are passed over.
 
-    Folders below a class folder belong to it. Where the spec declares its classes, the innermost folder of such a name
+    Folders below a class folder belong to it. Where ``classes`` are declared, the innermost folder of such a name
     counts, so that ``train/cat/1.png`` is a cat. Links to folders and links that leave ``folder`` are not followed.
 
     Raises:
@@ -42,7 +41,7 @@ def pictures_in(folder: Path, spec: ModelSpec) -> tuple[list[Place], list[Failur
     for path in _walk(folder):
         name = _text(path.relative_to(folder))
         problem = _unfit(path, inside)
-        label = class_of(spec, PurePosixPath(name).parts[:-1])
+        label = class_of(PurePosixPath(name).parts[:-1], classes)
         if problem is None and label is None:
             problem = "lies in no class folder"
         if problem is not None:
@@ -52,9 +51,9 @@ def pictures_in(folder: Path, spec: ModelSpec) -> tuple[list[Place], list[Failur
     return sorted(places, key=lambda place: place.file), sorted(failures, key=lambda one: one.file)
 
 
-def class_of(spec: ModelSpec, folders: Sequence[str]) -> str | None:
+def class_of(folders: Sequence[str], classes: Sequence[str] = ()) -> str | None:
     """The class by the folders that a picture lies in, outermost first; None where it lies in none."""
-    declared = [name for name in folders if name in (spec.target.classes or ())]
+    declared = [name for name in folders if name in classes]
     if declared:
         return declared[-1]
     return folders[0] if folders else None

@@ -72,8 +72,9 @@ def ungathered(store: Store, spec: ModelSpec) -> list[Entry]:
 
 
 def _fresh(store: Store, spec: ModelSpec, before: GatheredSoFar) -> list[Entry]:
-    """A picture that a listing names is that listing's, wherever it lies."""
+    """A picture that a listing names is that listing's, wherever it lies; what hidden folders hold is no data."""
     loose = [entry for entry in landing_entries(store, spec.name) if not keys.is_listing(spec.name, entry.key)]
+    loose = [entry for entry in loose if "/." not in entry.key]
     named = {entry.key: _name(spec, entry.key) for entry in loose}
     fresh = [
         entry
@@ -99,7 +100,7 @@ def _rows(sources: PictureSources, chunk: Sequence[Entry], progress: Progress | 
             own, failures = _named_in(sources.store, spec, entry)
             rows += [_row(failed, (name, entry.etag)) for failed in failures]
         else:
-            own = [Place(name, entry.key, class_of(spec, PurePosixPath(name).parts[:-1]))]
+            own = [Place(name, entry.key, class_of(PurePosixPath(name).parts[:-1], spec.target.classes or ()))]
         places += own
         origins |= {id(place): (name, entry.etag) for place in own}
     rows += [_row(taken, origins[id(taken.place)]) for taken in sources.take_all(places, progress)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from perennial import keys
+from perennial.datasets.listing import Failure
 from perennial.datasets.reading import read_header
 from perennial.datasets.unpack import read_local
 from perennial.datasets.validate import check_header
@@ -31,7 +33,25 @@ class LandedFile(BaseModel):
     new: bool = False
 
 
-def land(store: Store, spec: ModelSpec, path: Path, name: str | None = None) -> LandedFile:
+class LandedPictures(LandedFile):
+    """A listing in landing. ``pictures`` counts its rows, ``known`` those that an earlier listing held already.
+
+    Where all were known, ``key`` is the listing that holds the first of them. ``failures`` are what did not land.
+    """
+
+    pictures: int
+    known: int
+    failures: tuple[Failure, ...]
+
+
+def land(
+    store: Store,
+    spec: ModelSpec,
+    path: Path,
+    name: str | None = None,
+    *,
+    progress: Callable[[str], None] | None = None,
+) -> LandedFile:
     """Put a local file into landing, unless the same content is there already, under whatever name.
 
     A name taken by other content is extended by the digest: ``day.csv`` lands as ``day-1a2b3c4d.csv``. For a model of
@@ -43,7 +63,7 @@ def land(store: Store, spec: ModelSpec, path: Path, name: str | None = None) -> 
     if spec.input == "image":
         from perennial.datasets.picture_landing import land_pictures  # Pillow is imported where there are pictures
 
-        return land_pictures(store, spec, path, name)
+        return land_pictures(store, spec, path, name, progress=progress)
     if path.is_dir():
         raise DataError("is a folder; a model of records takes files.", file=str(path), remedy="Name the files in it.")
     data = read_local(path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from perennial import keys
 from perennial.datasets.class_folders import Place, pictures_in
-from perennial.datasets.landing import LandedFile
+from perennial.datasets.landing import LandedPictures
 from perennial.datasets.listing import Failure, Listed, known_pictures, listing_bytes
 from perennial.datasets.picture_lists import listed_places
 from perennial.datasets.picture_sources import Buckets, PictureSources, Progress, Taken, named_bucket
@@ -26,17 +26,6 @@ from perennial.store import Store
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._()+=@-]+")
 _LONGEST_NAME = 100
-
-
-class LandedPictures(LandedFile):
-    """A listing in landing. ``pictures`` counts its rows, ``known`` those that an earlier listing held already.
-
-    Where all were known, ``key`` is the listing that holds the first of them. ``failures`` are what did not land.
-    """
-
-    pictures: int
-    known: int
-    failures: tuple[Failure, ...]
 
 
 def land_pictures(
@@ -85,7 +74,7 @@ def land_pictures(
 
 def _places(spec: ModelSpec, path: Path) -> tuple[list[Place], list[Failure]]:
     if path.is_dir():
-        return pictures_in(path, spec)
+        return pictures_in(path, spec.target.classes or ())
     return listed_places(str(path), read_local(path), spec, lambda name: path.parent / name)
 
 
