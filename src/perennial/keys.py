@@ -293,12 +293,22 @@ def batch_summary(m: str, run: str) -> str:
     return f"{m}/batch/runs/{segment(run)}.json"
 
 
+def batch_listings(m: str) -> str:
+    """Prefix of the listings of pictures that a schedule found."""
+    return f"{m}/batch/listings/"
+
+
+def batch_listing(m: str, number: int) -> str:
+    """The ``number``-th listing of pictures to be scored: put-new, so that a picture is in one of them only."""
+    return f"{batch_listings(m)}{number:08d}.jsonl"
+
+
 def batch_source(m: str, folder: str) -> str:
     """A folder among the model's own keys, such as ``batch/nightly/``, in which its owner puts files to be scored."""
     return f"{m}/{folder}"
 
 
-_WRITTEN = ("out", "quarantine", "status", "tasks", "pieces", "requests", "spark", "receipts", "runs")
+_WRITTEN = ("out", "quarantine", "status", "tasks", "pieces", "requests", "spark", "receipts", "runs", "listings")
 
 
 def batch_written(m: str, prefix: str) -> bool:

@@ -88,6 +88,8 @@ def _picture_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     for role in ("id", "time"):
         if getattr(spec, role) is not None:
             found.append((role, "a picture is told by its content; remove it"))
+    if spec.batch.engine == "spark":
+        found.append(("batch.engine", "Spark scores tables, and functions pictures; remove it"))
     if spec.sources:
         found.append(("sources", "a database has no pictures; land a listing of their addresses"))
     if spec.target.column in (*OWN_COLUMNS, *spec.features):

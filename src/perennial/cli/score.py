@@ -25,7 +25,9 @@ from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
     from perennial.scoring.files import Progress
+    from perennial.scoring.pictures.places import LocalPlaces
     from perennial.scoring.results import Refused, Summary
+    from perennial.scoring.source import BytesSource, LocalSource
     from perennial.scoring.writing import QuarantineWriter
     from perennial.serving.predictor import Predictor
 
@@ -42,7 +44,11 @@ def score(
     model: Annotated[str, typer.Argument(help="Name of the model.")],
     data: Annotated[
         Path,
-        typer.Argument(metavar="IN", help="CSV, JSON Lines (both also gzipped) or Parquet; told apart by content."),
+        typer.Argument(
+            metavar="IN",
+            help="CSV, JSON Lines (both also gzipped) or Parquet; told apart by content. For a model of pictures a "
+            "folder or zip of them, one, or such a file as a listing of their paths.",
+        ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Where the rows go: NAME.csv or NAME.parquet.")],
     version: Annotated[str | None, typer.Option(help="Another version than the champion.")] = None,
@@ -137,9 +143,6 @@ class _Counted:
 
 
 def _score(task: _Task, store: Store, version: str | None) -> _Done:
-    from perennial.scoring.source import LocalSource
-
-    source = LocalSource(task.data)
     with ThreadPoolExecutor(1) as aside:  # S3 answers while Arrow is imported
         coming = aside.submit(_load, store, task.model, version)
         from perennial.scoring.dialect import sniff
@@ -149,13 +152,17 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
         from perennial.scoring.writing import QuarantineWriter, writer_of
     predictor = coming.result()
     version = predictor.manifest.version
+    source = _source(task, predictor)
     dialect = sniff(source, predictor.manifest.spec)
     scorer = Scorer(predictor, names=dialect.columns, keep=task.keep, file=str(task.data))
     try:
         with draft(task.out) as rows, draft(task.quarantine) as refused, _progress(source.size) as progress:
             writer = writer_of(task.format, rows.sink, scorer.schema)
             counted = _Counted(QuarantineWriter(refused.sink))
-            summary = score_file(scorer, source, dialect, writer, counted, progress=progress, threads=task.threads)
+            summary = score_file(
+                scorer, source, dialect, writer, counted, progress=progress, threads=task.threads,
+                places=_places(task, store) if dialect.column else None,
+            )  # fmt: skip
             writer.close()
             counted.writer.close()
             if summary.counts.quarantined:
@@ -166,6 +173,23 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
     finally:
         source.close()
     return _Done(task, version, summary, counted.reasons)
+
+
+def _source(task: _Task, predictor: Predictor) -> LocalSource | BytesSource:
+    """What is read: the file, or of a folder a listing of what is in it. Raises DataError."""
+    from perennial.scoring.source import LocalSource
+
+    if not task.data.is_dir() or predictor.manifest.pixels is None:
+        return LocalSource(task.data)
+    from perennial.scoring.pictures.folder import folder_source
+
+    return folder_source(task.data, leave_out=(task.out, task.quarantine))
+
+
+def _places(task: _Task, store: Store) -> LocalPlaces:
+    from perennial.scoring.pictures.places import LocalPlaces
+
+    return LocalPlaces(task.data if task.data.is_dir() else task.data.parent, store, task.model)
 
 
 def _load(store: Store, model: str, version: str | None) -> Predictor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perennial import keys
+from perennial.jobs.scoring_pictures import find_pictures
 from perennial.jobs.scoring_policy import PATIENCE
 from perennial.jobs.scoring_results import Engine, ScoringFile, ScoringFiles, ScoringPlan
 from perennial.jobs.scoring_source import Opened, find, place_of
@@ -35,7 +36,12 @@ def files_of_run(w: Workspace) -> ScoringFiles:
 
 
 def engine_of(w: Workspace, files: tuple[ScoringFile, ...]) -> Engine:
-    """Who scores these files: as the spec says, else functions as long as all of them are not too large together."""
+    """Who scores these files: as the spec says, else functions as long as all of them are not too large together.
+
+    Pictures are always for functions.
+    """
+    if w.spec.input == "image":
+        return "lambda"
     total = sum(file.input.size for file in files)
     return w.spec.batch.engine or ("spark" if total >= SPARK_BYTES else "lambda")
 
@@ -43,7 +49,8 @@ def engine_of(w: Workspace, files: tuple[ScoringFile, ...]) -> Engine:
 def _list(w: Workspace, opened: Opened) -> ScoringFiles:
     started = w.now()
     head = Registry(w.store).head(w.spec.name)
-    found = find(w, place_of(w, opened))
+    look = find_pictures if w.spec.input == "image" and head else find
+    found = look(w, place_of(w, opened))
     new: tuple[ScoringFile, ...] = found.new if head else ()
     overdue: tuple[str, ...] = ()
     if new and engine_of(w, new) == "lambda":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
@@ -74,13 +74,15 @@ def place_of(w: Workspace, opened: Opened = open_store) -> Place:
     return Place(w.store if own else opened(w.settings.model_copy(update={"bucket": bucket})), bucket, prefix, own)
 
 
-def find(w: Workspace, place: Place, most: int = MOST_FILES) -> Found:
-    """What is new at a place, the oldest first, and at most so many files."""
+def find(w: Workspace, place: Place, most: int = MOST_FILES, *, listed: Collection[str] = ()) -> Found:
+    """What is new at a place, the oldest first, and at most so many files; those with a mark in ``listed`` are not."""
     m = w.spec.name
     told = {entry.key for entry in w.store.list(keys.batch_receipts(m))}
     done, failed, unknown = 0, [], []
     for entry in files_of(m, place):
         mark = fingerprint(place.bucket, entry)
+        if mark in listed:
+            continue
         if keys.batch_receipt(m, mark, "done") in told:
             done += 1
         elif keys.batch_receipt(m, mark, "failed") in told:

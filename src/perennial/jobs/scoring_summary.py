@@ -11,6 +11,7 @@ from collections import Counter
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError
 from perennial.jobs.scoring_list import files_of_run
+from perennial.jobs.scoring_pictures import note_ends
 from perennial.jobs.scoring_results import (
     FileEnd,
     ScoringChecked,
@@ -19,7 +20,6 @@ from perennial.jobs.scoring_results import (
     ScoringSummary,
     named,
 )
-from perennial.jobs.scoring_source import note_end
 from perennial.jobs.side_by_side import side_by_side
 from perennial.jobs.workspace import Workspace
 from perennial.serving.batch_job import BatchCounts, BatchOutput, BatchResult
@@ -37,7 +37,7 @@ def scoring_check(w: Workspace) -> ScoringChecked:
     files, results = _results(w)
     side_by_side(lambda pair: _hold(w, *pair), list(zip(files.files, results, strict=True)))
     _stand_apart(results)
-    side_by_side(lambda pair: note_end(w, pair[0], pair[1].state), list(zip(files.files, results, strict=True)))
+    side_by_side(lambda pair: note_ends(w, pair[0], pair[1].state), list(zip(files.files, results, strict=True)))
     failed = sum(result.state == "failed" for result in results)
     counts = _total(results)
     w.progress(

@@ -7,12 +7,11 @@ from pathlib import PurePosixPath
 
 from perennial.datasets.unpack import is_gzip, is_parquet
 from perennial.errors import DataError
+from perennial.images.kinds import begins_as_picture
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.header import best_header
 from perennial.scoring.jsonl_units import jsonl_names
 from perennial.scoring.parquet_units import parquet_names
-from perennial.scoring.pictures.kinds import is_picture, picture_dialect
-from perennial.scoring.pictures.listing import listing_of
 from perennial.scoring.results import Dialect, Encoding, Format
 from perennial.scoring.source import Source
 from perennial.scoring.text import WIDE, text
@@ -48,17 +47,20 @@ def sniff(source: Source, spec: ModelSpec) -> Dialect:
     Raises:
         DataError: it is empty, of a kind that is not read here, damaged, or has no header that can be read.
     """
-    pictures = picture_dialect(source) if spec.input == "image" else None
-    if pictures is not None:
-        return pictures.model_copy(update={"warnings": (*pictures.warnings, *_misnamed(source.name, pictures))})
+    if spec.input == "image":
+        from perennial.scoring.pictures.sniffing import sniff_pictures  # Pillow is imported where there are pictures
+
+        found = sniff_pictures(source, spec, lambda: _sniff_table(source, spec))
+    else:
+        found = _sniff_table(source, spec)
+    return found.model_copy(update={"warnings": (*found.warnings, *_misnamed(source.name, found))})
+
+
+def _sniff_table(source: Source, spec: ModelSpec) -> Dialect:
     start = source.read(0, 8)
     if is_parquet(start) or _is_encrypted(source, start):
-        found = Dialect(format="parquet", names=parquet_names(source, spec))
-    else:
-        found = _sniff_text(source, spec, gzip=is_gzip(start))
-    if spec.input == "image":
-        found = listing_of(source.name, found, spec)
-    return found.model_copy(update={"warnings": (*found.warnings, *_misnamed(source.name, found))})
+        return Dialect(format="parquet", names=parquet_names(source, spec))
+    return _sniff_text(source, spec, gzip=is_gzip(start))
 
 
 def _sniff_text(source: Source, spec: ModelSpec, *, gzip: bool) -> Dialect:
@@ -126,7 +128,7 @@ def _check_kind(name: str, head: bytes, *, gzip: bool) -> None:
     for mark, (what, remedy) in _FOREIGN.items():
         if head.startswith(mark):
             raise DataError(f"{what}.", file=name, remedy=remedy)
-    if is_picture(head):
+    if begins_as_picture(head):
         raise DataError(
             "is a picture, and this model takes tables.", file=name, remedy="Give CSV, JSON Lines or Parquet."
         )

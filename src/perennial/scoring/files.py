@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
 from perennial.errors import IntegrityError
-from perennial.scoring.pictures.places import Places
 from perennial.scoring.results import Dialect, Refused, ScoredBlock, Summary, Unit
 from perennial.scoring.scorer import Scorer
 from perennial.scoring.source import Source
 from perennial.scoring.stream import score_units
 from perennial.scoring.units import units
 from perennial.serving.batch_job import BatchCounts, BatchPart, Preview
+
+if TYPE_CHECKING:
+    from perennial.scoring.pictures.places import Places
 
 Progress = Callable[[BatchCounts, int], None]
 """Told after each block: the rows so far, and the byte of the source behind them."""

@@ -10,14 +10,14 @@ from perennial.scoring.csv_units import open_quote
 from perennial.scoring.encoding import WINDOWS_WARNING, encoding_of
 from perennial.scoring.parquet_file import OpenParquet
 from perennial.scoring.parquet_units import parquet_parts
-from perennial.scoring.pictures.picture_units import picture_parts
-from perennial.scoring.pictures.zip_directory import MAX_ENTRIES
 from perennial.scoring.results import Dialect
 from perennial.scoring.source import Source
 from perennial.scoring.text import BLOCK_BYTES, is_streamed, text_rows
 from perennial.serving.batch_job import BatchPart
 
 PART_BYTES = 256 << 20
+MAX_LISTED = 100_000
+"""Pictures that one listing may name, as many as a zip may hold."""
 _PIECES = 8
 """Blocks a part has at the least, so that parts come out near the size that was asked for."""
 
@@ -32,6 +32,10 @@ def plan_parts(source: Source, dialect: Dialect, part_bytes: int = PART_BYTES) -
         DataError: the file cannot be read to its end.
     """
     if dialect.of_pictures:
+        from perennial.scoring.pictures.picture_units import (
+            picture_parts,
+        )  # Pillow is imported where there are pictures
+
         return dialect, picture_parts(source, dialect, _listed(source, dialect), part_bytes)
     if dialect.format == "parquet":
         return dialect, parquet_parts(source, part_bytes)
@@ -52,10 +56,10 @@ def _listed(source: Source, dialect: Dialect) -> int:
             if block.kind == "open":
                 raise open_quote(source.name, rows + 1)
             rows += count
-            if rows > MAX_ENTRIES:
+            if rows > MAX_LISTED:
                 break
-    if rows > MAX_ENTRIES:
-        raise DataError(f"names over {MAX_ENTRIES:,} pictures.", file=source.name, remedy="Split it into several.")
+    if rows > MAX_LISTED:
+        raise DataError(f"names over {MAX_LISTED:,} pictures.", file=source.name, remedy="Split it into several.")
     return rows
 
 

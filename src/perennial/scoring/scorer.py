@@ -15,7 +15,6 @@ from perennial.scoring.cell_text import cell_text
 from perennial.scoring.columns import Encoded, encode_columns
 from perennial.scoring.layout import layout
 from perennial.scoring.pictures.rows import PictureRows
-from perennial.scoring.pictures.seeing import see
 from perennial.scoring.refusals import Reason, malformed, refusals
 from perennial.scoring.results import FILE, Refused, ScoredBlock, Unit
 from perennial.serving.predictor import Matrix, Predictor, Scores
@@ -82,6 +81,8 @@ class Scorer:
 
     def _looked(self, rows: PictureRows) -> _Answered:
         """The same of pictures: refused are those that cannot be got at or read."""
+        from perennial.scoring.pictures.seeing import see  # Pillow is imported where there are pictures
+
         assert self._frame is not None  # its dialect has rows of pictures only where the spec has them
         seen = see(rows.fetch, self._frame)
         refused = refusals(rows, seen.broken, [(FILE, reason) for reason in seen.why])

@@ -69,6 +69,20 @@ class LocalSource:
         self._file.close()
 
 
+class BytesSource:
+    """What was put together here, as if it were a file."""
+
+    def __init__(self, name: str, data: bytes) -> None:
+        self.name, self.size = name, len(data)
+        self._data = data
+
+    def read(self, start: int, end: int) -> bytes:
+        return self._data[start:end]
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
 class ObjectSource:
     """One version of an object, as it was when it had ``etag``; ``version`` None is for buckets that keep no others."""
 

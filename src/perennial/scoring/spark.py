@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from perennial import keys
 from perennial.datasets.reading import Header, RawFile
 from perennial.errors import DataError
 from perennial.registry.manifest import MODEL_FILE, ModelManifest
@@ -69,7 +70,8 @@ def score_frame(df: DataFrame, store: Store, model: str, version: str | None = N
         version: of the model; None is the champion.
 
     Raises:
-        DataError: a column is missing, stands there twice, or has the name of one that is added.
+        DataError: the model takes pictures, or a column is missing, stands there twice, or has the name of one that is
+            added.
         NotFoundError: the model, its champion or the version does not exist.
         IntegrityError: the version cannot be verified.
         StoreUnavailable: S3 does not answer.
@@ -77,6 +79,7 @@ def score_frame(df: DataFrame, store: Store, model: str, version: str | None = N
     from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
     manifest = read_manifest(store, model, version or read_champion(store, model).entry.version)
+    refuse_pictures(manifest)
     graph = read_file(store, manifest, MODEL_FILE)
     names = tuple(name.strip() for name in df.columns)
     scorer = Scorer(Predictor(manifest, graph), names=names, file="The frame")
@@ -98,6 +101,15 @@ def score_frame(df: DataFrame, store: Store, model: str, version: str | None = N
         return (answer(there, batch, _answers(predictor.manifest)) for batch in batches)
 
     return df.mapInArrow(answered, schema)
+
+
+def refuse_pictures(manifest: ModelManifest) -> None:
+    """Raises DataError where a model takes pictures: a frame has none, and functions score files of them."""
+    if manifest.pixels is not None:
+        raise DataError(
+            f"{manifest.model} takes pictures, and Spark scores tables.",
+            remedy=f"Put a zip or a listing of them under {keys.batch_in(manifest.model)}.",
+        )
 
 
 def answer(scorer: Scorer, batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:

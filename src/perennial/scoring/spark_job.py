@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from perennial import keys
 from perennial.errors import PerennialError
-from perennial.scoring.spark import session
+from perennial.scoring.spark import refuse_pictures, session
 from perennial.scoring.spark_tasks import Job, Place, Told, begin, in_tasks, join, score
 from perennial.serving.batch_job import BatchCounts, SparkRequest
 from perennial.serving.load import load
@@ -65,6 +65,7 @@ def read_job(bucket: str, model: str, run: str) -> Job:
 
     Raises:
         NotFoundError: there is no such request, or no such version.
+        DataError: the model takes pictures.
         IntegrityError: the request is malformed, or the version cannot be verified.
         StoreUnavailable: S3 does not answer, or refuses.
     """
@@ -72,7 +73,7 @@ def read_job(bucket: str, model: str, run: str) -> Job:
     store = open_store(settings)
     key = keys.batch_spark_request(model, run)
     request = SparkRequest.from_bytes(store.get(key).data, key)
-    load(store, request.model, request.version)
+    refuse_pictures(load(store, request.model, request.version).manifest)
     return Job(settings, request)
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from perennial.scoring.csv_units import csv_units
 from perennial.scoring.jsonl_units import jsonl_units
 from perennial.scoring.parquet_units import parquet_units
-from perennial.scoring.pictures.listing import columns_read
-from perennial.scoring.pictures.picture_units import picture_units
-from perennial.scoring.pictures.places import Places
 from perennial.scoring.results import Dialect, Unit
 from perennial.scoring.source import Source
 from perennial.serving.batch_job import BatchPart
 from perennial.spec import ModelSpec
+
+if TYPE_CHECKING:
+    from perennial.scoring.pictures.places import Places
 
 
 def units(
@@ -35,6 +36,9 @@ def units(
     """
     if not dialect.of_pictures:
         return _table_units(source, dialect, spec, part, keep)
+    from perennial.scoring.pictures.listing import columns_read  # Pillow is imported where there are pictures
+    from perennial.scoring.pictures.picture_units import picture_units
+
     listing = () if dialect.column is None else _table_units(source, dialect, spec, None, columns_read(dialect, keep))
     return picture_units(source, dialect, part, places, listing)
 

@@ -8,7 +8,9 @@ from urllib.parse import quote
 
 UNNAMED = "file"
 LONGEST_STEM = 80
-_ENDING = re.compile(r"(\.(csv|tsv|tab|txt|json|jsonl|ndjson|parquet|pq))?(\.gz)?$", re.IGNORECASE)
+_ENDING = re.compile(
+    r"(\.(csv|tsv|tab|txt|json|jsonl|ndjson|parquet|pq|zip|jpg|jpeg|png|webp|gif|bmp|tif|tiff))?(\.gz)?$", re.IGNORECASE
+)
 _ATTR_CHAR = "!#$&+^`|"
 """What RFC 5987 leaves as it is, beside what every URL does."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from perennial import keys
 from perennial.scoring.batch.bench import Bench
@@ -12,11 +13,13 @@ from perennial.scoring.batch.folder import in_folder
 from perennial.scoring.batch.outputs import MEDIA_TYPES, Outgoing
 from perennial.scoring.batch.progress import Reporter
 from perennial.scoring.files import score_file
-from perennial.scoring.pictures.places import BucketPlaces
 from perennial.scoring.results import Dialect, Summary
 from perennial.scoring.scorer import Scorer
 from perennial.scoring.writing import CsvWriter, QuarantineWriter, RowWriter, writer_of
 from perennial.serving.batch_job import BatchPart, BatchPlan, uploaded_job
+
+if TYPE_CHECKING:
+    from perennial.scoring.pictures.places import BucketPlaces
 
 SCORED, QUARANTINED = "scored", "quarantined"
 PREVIEW_ROWS = 10
@@ -108,6 +111,8 @@ def score_rows(bench: Bench, plan: BatchPlan, pair: Pair, reporter: Reporter, pa
 
 def _places(bench: Bench, plan: BatchPlan) -> BucketPlaces:
     """Where the pictures of a listing are. Who may upload through the API has no key to the bucket, and gets none."""
+    from perennial.scoring.pictures.places import BucketPlaces  # Pillow is imported where there are pictures
+
     return BucketPlaces(
         bench.store_of,
         bench.bucket,
