@@ -30,8 +30,9 @@ class Source(_Frozen):
     """One landing file by its SHA-256. ``rows`` = ``accepted`` + ``refused``.
 
     ``duplicates`` counts accepted rows equal to an earlier one of the same file; ``held_back`` those kept
-    out of training because they are copies of holdout rows, or pictures that belong together with some. ``kind`` is how it came: ``feedback`` was given through
-    the API by whoever holds a prediction's token, and is not to be trusted as what the model's owner brings is.
+    out of training because they are copies of holdout rows, or pictures that belong together with some.
+    ``kind`` is how it came: ``feedback`` was given through the API by whoever holds a prediction's token, and is not
+    to be trusted as what the model's owner brings is.
     ``superseded`` counts its accepted rows that are left out, since a label file tells of the same predictions.
     """
 
