@@ -112,7 +112,8 @@ def test_what_is_committed_is_deleted_by_nobody(resources: dict[str, Any]) -> No
     kept = [place["Fn::Sub"].removeprefix("${DataBucket.Arn}/") for place in deletion["Resource"]]
     for key in (
         keys.FEEDBACK_KEY, keys.landing("m", "a.csv"), keys.image("m", "0"), keys.dataset_blob("m", "0"),
-        keys.log_entry("m", 1), keys.label("m", "2026-11-21", "id"), keys.label_file("m", "0"), keys.monitor_summary("m", "run"),
+        keys.log_entry("m", 1), keys.label("m", "2026-11-21", "id"), keys.label_file("m", "0"),
+        keys.monitor_summary("m", "run"),
         keys.prediction_batch("m", "2026-11-21", "080000000", "090000000", "0" * 64),
     ):  # fmt: skip
         assert any(fnmatchcase(key, pattern) for pattern in kept), key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 from PIL import Image
 
@@ -22,6 +24,13 @@ def framed(picture: Picture, frame: Frame) -> Pixels:
         image = image.convert("L")
     pixels = np.asarray(_square(image, frame), dtype=np.uint8)
     return np.ascontiguousarray(pixels.reshape(frame.shape))
+
+
+def as_png(pixels: Pixels) -> bytes:
+    """Pixels as a file: uint8 [height, width, channels], three channels or one. Nothing is lost."""
+    sink = io.BytesIO()
+    Image.fromarray(pixels.squeeze(axis=2) if pixels.shape[2] == 1 else pixels).save(sink, "PNG")
+    return sink.getvalue()
 
 
 def _square(image: Image.Image, frame: Frame) -> Image.Image:
