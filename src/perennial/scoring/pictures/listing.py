@@ -84,7 +84,7 @@ def _between(raw: RawFile, low: int, high: int, dialect: Dialect, places: Places
     """The rows behind the first ``low`` and up to ``high``, numbered from 1."""
     there = np.flatnonzero((raw.rows > low) & (raw.rows <= high))
     take = pa.array(there)
-    columns = {name: cell_text(column.take(take)) for name, column in raw.columns.items()}
+    columns = {name: cell_text(raw.columns[name].take(take)) for name in raw.columns if name in dialect.names}
     names = columns[dialect.column or FILE]
     fetch = _fetching(names, {name: columns[name].to_pylist() for name in PINS if name in columns}, places)
     header = Header((FILE, *(name for name in columns if name != FILE)))
