@@ -140,7 +140,7 @@ def _limits(manifest: ModelManifest) -> list[str]:
     return [
         f"The served graph differs from {trainer} by at most {parity.max_difference:.2g} and changes "
         f"{parity.changed_classes} answers, over {parity.holdout_rows:,} holdout and {parity.boundary_rows:,} "
-        f"boundary {what}.",
+        f"boundary {'cases' if manifest.pixels else what}.",
         f"The metrics hold for {what} like those of the holdout{_when(manifest.spec)}; they say nothing of other "
         "populations.",
         f"{measured} what goes together in the data, not what causes what.",

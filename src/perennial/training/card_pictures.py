@@ -36,7 +36,8 @@ def mistakes_part(sheet: Sheet, rows: int) -> str:
     if sheet.jpeg is None:
         return f"<p>None: all {rows:,} holdout pictures are classified rightly.</p>"
     of = f"The {len(sheet.shown):,} surest" if sheet.total > len(sheet.shown) else "All"
-    caption = f"{of} of {sheet.total:,} wrong answers to {rows:,} holdout pictures, by the probability of the answer."
+    answers = "wrong answer" if sheet.total == 1 else "wrong answers"
+    caption = f"{of} of {sheet.total:,} {answers} to {rows:,} holdout pictures, by the probability of the answer."
     lines = [
         (str(number), one.file, one.truth, one.answer, percent(one.probability))
         for number, one in enumerate(sheet.shown, start=1)
