@@ -10,7 +10,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = ("boto3", "botocore", "pandas", "sklearn", "scipy", "pyarrow", "airflow", "joblib", "yaml", "rich", "typer",
-             "onnx", "skl2onnx", "aws_xray_sdk", "uvicorn", "httpx", "aws_lambda_powertools")  # fmt: skip
+             "onnx", "skl2onnx", "aws_xray_sdk", "uvicorn", "httpx", "aws_lambda_powertools", "PIL",
+             "lambdas.api.pictures", "perennial.serving.picture_forms")  # fmt: skip
 
 
 def run(folder: Path, code: str, **environment: str) -> Any:

@@ -155,5 +155,6 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _reason(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
+    """What Pillow says, without the address in memory at which it found the bytes."""
+    text = str(error).partition(" <")[0].strip().splitlines()
     return (text[0] if text else type(error).__name__)[:120]

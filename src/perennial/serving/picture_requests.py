@@ -26,7 +26,7 @@ BYTES = "application/octet-stream"
 MAX_PICTURES = 16
 MAX_BYTES = 4_500_000
 """Of all pictures of one request: as base64, with what is around it, they just fit into an event of AWS Lambda."""
-MAX_PIXELS = 80_000_000
+MAX_PIXELS = 48_000_000
 """Of all pictures of one request: what is small in bytes may take long to decode."""
 ENVELOPE = 65_536
 """How many bytes JSON or a form may have around pictures."""
@@ -142,22 +142,20 @@ def look_at(sent: Sent, predictor: Predictor) -> list[Kept]:
     Raises:
         UnreadablePictures: one is no picture that is read, or they have too many pixels together.
     """
+    from perennial.images.decode import claimed_pixels
     from perennial.images.record import read_record
 
+    if len(sent.pictures) > 1 and sum(map(claimed_pixels, sent.pictures)) > MAX_PIXELS:
+        reason = f"More than {MAX_PIXELS // 1_000_000} million pixels together; send fewer at once"
+        raise UnreadablePictures(((INSTANCES, reason),), "large")
     kept: list[Kept] = []
     refused: list[tuple[str, InvalidPicture]] = []
-    pixels = 0
     for number, data in enumerate(sent.pictures):
-        if pixels > MAX_PIXELS:
-            raise UnreadablePictures(
-                ((INSTANCES, f"Have more than {MAX_PIXELS // 1_000_000} million pixels; send fewer at once"),), "large"
-            )
         try:
             record = read_record(data)
         except InvalidPicture as error:
             refused.append((sent.place(number), error))
             continue
-        pixels += record.width * record.height
         kept.append(Kept(record.without_pixels(), predictor.frame(record)))
     if refused:
         problems = tuple((place, str(error)) for place, error in refused)
