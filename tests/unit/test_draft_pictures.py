@@ -17,6 +17,7 @@ from perennial.errors import DataError, SpecError
 from perennial.spec import ModelSpec, load_spec
 from perennial.spec_source import parse_spec
 from perennial.store import Store, memory_store
+from tests.support.datasets import people_csv
 from tests.support.pictures import class_folders, digit_folders, picture_bytes
 
 
@@ -110,3 +111,15 @@ def test_pictures_have_no_id_and_no_time(tmp_path: Path) -> None:
     spec = tmp_path / "m.yaml"
     told = CliRunner().invoke(app, ["init", str(folder), "--target", "k", "--name", "p", "--id", "x", "-o", str(spec)])
     assert isinstance(told.exception, SpecError)
+
+
+def test_what_is_told_of_a_landed_table_holds_nothing_of_pictures(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "people.csv").write_bytes(people_csv(200))
+    spec = tmp_path / "model.yaml"
+    run = CliRunner()
+    run.invoke(app, ["init", str(tmp_path / "people.csv"), "--target", "ill", "--name", "people", "-o", str(spec)])
+    landed = run.invoke(app, ["land", str(spec), str(tmp_path / "people.csv"), "--json"])
+    assert landed.exit_code == 0, landed.output
+    assert set(json.loads(landed.stdout)[0]) == {"key", "digest", "size", "new"}
+    again = run.invoke(app, ["land", str(spec), str(tmp_path / "people.csv")])
+    assert again.stdout == "already landed: people/landing/people.csv\n"

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from perennial.datasets import fetch, picture_sources
+from perennial.datasets import lines, picture_sources
 from perennial.datasets.addresses import checked, is_public, parse_address, shown
 from perennial.datasets.fetch import Fetcher
 from perennial.datasets.picture_landing import land_pictures
@@ -164,7 +164,7 @@ def test_a_certificate_is_asked_for_by_name_though_the_connection_goes_to_an_add
     with picture_server(context) as secure:
         url = f"https://tls.test:{secure.port}/good"
         assert reason(url, **known).startswith("has no valid certificate (")
-        monkeypatch.setattr(fetch, "_tls", lambda: ssl.create_default_context(cafile=str(cert)))
+        monkeypatch.setattr(lines, "trust", lambda: ssl.create_default_context(cafile=str(cert)))
         assert fetcher(**known).fetch(url) == GOOD
         assert reason(url.replace("tls.test", "other.test"), **known).startswith("has no valid certificate (Hostname")
         assert reason(url.replace("/good", "/drip"), **known, seconds=0.4) == "took longer than 0.4 seconds."

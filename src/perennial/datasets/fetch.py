@@ -10,13 +10,13 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cache
 from urllib.parse import urljoin
 
 from perennial.datasets.addresses import Address, Resolve, checked, parse_address, resolved
+from perennial.datasets.lines import Connect, Limits, connected, open_line
 from perennial.errors import DataError
 
 REDIRECTS = 5
@@ -25,12 +25,6 @@ LONGEST_PAUSE = 10.0
 _MOVED = frozenset({301, 302, 303, 307, 308})
 _LATER = frozenset({408, 425, 429})
 _BINARY = frozenset({"", "application/octet-stream", "binary/octet-stream"})
-Connect = Callable[[tuple[str, int], float], socket.socket]
-"""Open a connection to an IP address and port, within so many seconds. Raises OSError."""
-
-
-def _connect(place: tuple[str, int], seconds: float) -> socket.socket:
-    return socket.create_connection(place, timeout=seconds)
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class Fetcher:
     attempts: int = 4
     pause: float = 0.5
     resolve: Resolve = resolved
-    connect: Connect = _connect
+    connect: Connect = connected
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
 
@@ -85,7 +79,7 @@ class Fetcher:
         over = threading.Event()
         try:
             places = checked(address, private=self.private, resolve=self.resolve)
-            with self._line(address, places, until, over) as line:
+            with open_line(address, places, self._limits(until), over) as line:
                 connection = http.client.HTTPConnection(address.host, address.port)
                 connection.auto_open = 0
                 connection.sock = line
@@ -107,34 +101,8 @@ class Fetcher:
                 raise DataError(f"took longer than {self.seconds:g} seconds.", remedy="Try again later.") from error
             raise _Again(f"could not be read ({_why(error)}).") from error
 
-    @contextmanager
-    def _line(
-        self, address: Address, places: list[str], until: float, over: threading.Event
-    ) -> Iterator[socket.socket]:
-        """A connection to one of the IP addresses that were checked, cut when the time is ``over``."""
-        plain = self._first(places, address.port, until)
-        with closing(plain), closing(plain.dup()) as same:
-            watch = threading.Timer(max(0.0, until - self.clock()), _cut, [same, over])
-            watch.daemon = True
-            watch.start()
-            try:
-                line = _tls().wrap_socket(plain, server_hostname=address.host) if address.secure else plain
-                with closing(line):
-                    yield line
-            finally:
-                watch.cancel()
-
-    def _first(self, places: list[str], port: int, until: float) -> socket.socket:
-        failure: OSError = TimeoutError("no time is left")
-        for place in places:
-            left = until - self.clock()
-            if left <= 0:
-                break
-            try:
-                return self.connect((place, port), min(self.silence, left))
-            except OSError as error:
-                failure = error
-        raise failure
+    def _limits(self, until: float) -> Limits:
+        return Limits(until, self.silence, self.connect, self.clock)
 
     def _answer(self, response: http.client.HTTPResponse) -> bytes | _Moved:
         status, location = response.status, response.getheader("Location")
@@ -192,17 +160,6 @@ def _headers(address: Address) -> dict[str, str]:
         "Accept-Encoding": "identity",
         "Connection": "close",
     }
-
-
-def _cut(line: socket.socket, over: threading.Event) -> None:
-    over.set()
-    with suppress(OSError):
-        line.shutdown(socket.SHUT_RDWR)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
 
 
 def _seconds(header: str | None) -> float:
