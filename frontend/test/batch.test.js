@@ -186,14 +186,19 @@ test("each thing that stops a file has words of its own", () => {
 });
 
 test("what is not worth sending is known by its first bytes", async () => {
+  let input = "tabular";
   const why = async (name, ...parts) => {
     const file = new File(parts, name);
-    return objection(file, await beginning(file, 4));
+    return objection(file, await beginning(file, 4), input);
   };
   assert.equal(await why("a.csv", "PK,name\n1,2\n"), "");
   assert.match(await why("a.csv"), /is empty/);
   assert.match(await why("a.csv", new Uint8Array([0x50, 0x4b, 3, 4, 0])), /Save its table as CSV/);
-  assert.match(objection(new File(["x"], "folder"), null), /Is it a folder/);
+  assert.match(await why("a.png", new Uint8Array([0x89, 0x50, 0x4e, 0x47])), /this model reads tables/);
+  assert.match(objection(new File(["x"], "folder"), null, "tabular"), /Is it a folder/);
+  input = "image";
+  assert.equal(await why("a.zip", new Uint8Array([0x50, 0x4b, 3, 4, 0])), "");
+  assert.match(await why("a.zip"), /is empty/);
 });
 
 test("the first rows show what the model says before what the file said", () => {

@@ -96,11 +96,13 @@ test("each refusal of a picture says what happened and what to do", () => {
   assert.deepEqual(told(413, { detail: "It has 5000000 bytes. Send a smaller one." }), {
     title: "The picture is too large.",
     advice: "It has 5 MB. Send a smaller one.",
+    again: false,
   });
   assert.match(told(415).title, /this kind/);
   assert.equal(told(422, { problems: [{ field: "image", reason: "is cut short" }] }).advice, "Is cut short.");
   assert.match(told(503, { kind: "busy", retryAfter: 3 }).advice, /3 seconds/);
   assert.match(told(0, { kind: "network" }).title, /cannot be reached/);
+  assert.equal(told(0, { kind: "network" }).again, true);
 });
 
 test("what is known of a picture is said, and no more", () => {

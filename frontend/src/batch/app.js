@@ -6,16 +6,16 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 
 import { connect, locate } from "../api.js";
 import { useLoad } from "../hooks.js";
-import { Chooser, Table } from "../parts.js";
+import { Chooser } from "../parts.js";
 import { Failure } from "../result.js";
-import { fieldsOf } from "../schema.js";
 import { titleOf } from "../words.js";
 import { Choose } from "./choose.js";
 import { JobCard } from "./job.js";
 import { createJobs } from "./jobs.js";
 import { memory } from "./keep.js";
+import { Needs } from "./needs.js";
 import { rest, seen } from "./pause.js";
-import { heading, holds, spoken, titled } from "./words.js";
+import { heading, spoken, titled } from "./words.js";
 
 /** @typedef {import("./jobs.js").Job} Job */
 
@@ -66,6 +66,8 @@ export function App() {
 /** @param {{ api: import("../api.js").Api, address: string, models: any[], name: string, asked: string, onModel: (name: string) => void }} props */
 function Desk({ api, address, models, name, asked, onModel }) {
   const [jobs, desk] = useJobs(api, address);
+  const [known, setKnown] = useState({ name: "", input: /** @type {import("./words.js").Input} */ (null) });
+  const input = known.name === name ? known.input : null;
   const focus = useFocus();
   return html`
     ${
@@ -85,14 +87,20 @@ function Desk({ api, address, models, name, asked, onModel }) {
     }
     <hgroup>
       <h1>${heading(name)}</h1>
-      <p>Put a file in, and get it back with what the model says of each of its rows.</p>
+      <p>
+        ${
+          input === "image"
+            ? "Put pictures in, and get a table of what the model says of each of them."
+            : "Put a file in, and get it back with what the model says of each of its rows."
+        }
+      </p>
     </hgroup>
     <div class="bench">
       <section class="card" aria-labelledby="form-title">
         <h2 id="form-title">File</h2>
-        <${Choose} onScore=${(/** @type {File[]} */ files, /** @type {any} */ options) => focus(`${desk.add(name, files, options)}-title`)} />
+        <${Choose} input=${input} onScore=${(/** @type {File[]} */ files, /** @type {any} */ options) => focus(`${desk.add(name, files, options)}-title`)} />
       </section>
-      <div class="side"><${Columns} key=${name} api=${api} name=${name} /></div>
+      <div class="side"><${Needs} key=${name} api=${api} name=${name} onKnown=${(/** @type {any} */ input) => setKnown({ name, input })} /></div>
     </div>
     ${
       jobs.length > 0 &&
@@ -117,32 +125,6 @@ function Desk({ api, address, models, name, asked, onModel }) {
       </section>`
     }
     <${News} jobs=${jobs} />
-  `;
-}
-
-/** What the model reads of a row. */
-function Columns({ api, name }) {
-  const loaded = useLoad(async (signal) => fieldsOf(await api.schema(name, signal)));
-  return html`
-    <section class="card" aria-labelledby="columns-title">
-      <h2 id="columns-title">What the file needs</h2>
-      ${loaded.status === "loading" && html`<p class="muted">Loading…</p>`}
-      ${loaded.status === "failed" && html`<p class="muted">The columns of this model cannot be listed.</p>`}
-      ${
-        loaded.value &&
-        html`<${Table}
-            caption="One column for each of these, in any order"
-            head=${["Column", "Holds"]}
-            rows=${loaded.value.map((field) => [
-              html`<code>${field.name}</code>`,
-              `${holds(field)}${field.required ? "" : ". May be empty"}`,
-            ])}
-          />
-          <p class="help">
-            Other columns may be there. A row that does not fit is left out with its reason; all others are scored.
-          </p>`
-      }
-    </section>
   `;
 }
 

@@ -8,7 +8,14 @@ import { useDropped } from "../drop.js";
 import { beginning, bytes } from "../files.js";
 import { listed, objection } from "./words.js";
 
-const KINDS = ".csv,.tsv,.txt,.jsonl,.ndjson,.parquet,.gz";
+const TABLES = ".csv,.tsv,.txt,.jsonl,.ndjson,.parquet,.gz";
+const TAKEN = {
+  tabular: {
+    kinds: TABLES,
+    help: "CSV with any usual delimiter, JSON Lines or Parquet; CSV and JSON Lines also packed with gzip.",
+  },
+  image: { kinds: `.zip,image/*,${TABLES}`, help: "A zip of pictures, in folders or not, or a single picture." },
+};
 const OUTPUTS = [
   { value: "", text: "Automatic" },
   { value: "csv", text: "CSV" },
@@ -17,22 +24,29 @@ const OUTPUTS = [
 
 /**
  * @typedef {import("./jobs.js").Options} Options
+ * @typedef {{ file: File, start: Uint8Array | null }} Looked  A file, and how it begins; null where it cannot be read.
  *
- * @param {{ onScore: (files: File[], options: Options) => void }} props
+ * @param {{ input: import("./words.js").Input, onScore: (files: File[], options: Options) => void }} props
  */
-export function Choose({ onScore }) {
+export function Choose({ input: reads, onScore }) {
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  const [files, setFiles] = useState(/** @type {File[]} */ ([]));
-  const [problems, setProblems] = useState(/** @type {string[]} */ ([]));
+  const [looked, setLooked] = useState(/** @type {Looked[]} */ ([]));
+  const [hasMissed, setMissed] = useState(false);
   const looks = useRef(0);
+  // Judged anew when another model is chosen.
+  const judged = looked.map(({ file, start }) => ({ file, reason: objection(file, start, reads) }));
+  const files = judged.filter(({ reason }) => !reason).map(({ file }) => file);
+  const problems = judged.map(({ reason }) => reason).filter(Boolean);
+  if (hasMissed && looked.length === 0) problems.push("Choose a file first.");
+  const { kinds, help } = TAKEN[reads ?? "tabular"];
 
   const take = async (/** @type {FileList | null} */ list) => {
     const mine = (looks.current += 1);
-    const looked = await Promise.all([...(list ?? [])].map(look));
+    const found = await Promise.all([...(list ?? [])].map(look));
     if (mine !== looks.current) return;
-    setFiles(looked.filter(({ reason }) => !reason).map(({ file }) => file));
-    setProblems(looked.map(({ reason }) => reason).filter(Boolean));
+    setLooked(found);
+    setMissed(false);
   };
   const over = useDropped((list) => {
     if (input.current) input.current.files = list;
@@ -42,7 +56,7 @@ export function Choose({ onScore }) {
   const send = (/** @type {Event} */ event) => {
     event.preventDefault();
     if (files.length === 0) {
-      if (problems.length === 0) setProblems(["Choose a file first."]);
+      setMissed(true);
       return input.current?.focus();
     }
     const elements = /** @type {HTMLFormElement} */ (form.current).elements;
@@ -50,8 +64,8 @@ export function Choose({ onScore }) {
     const { checked } = /** @type {HTMLInputElement} */ (elements.namedItem("keep"));
     /** @type {HTMLInputElement} */ (input.current).value = "";
     looks.current += 1;
-    setFiles([]);
-    setProblems([]);
+    setLooked([]);
+    setMissed(false);
     onScore(files, { output, keep: checked });
   };
   return html`
@@ -63,14 +77,12 @@ export function Choose({ onScore }) {
           id="files"
           type="file"
           multiple
-          accept=${KINDS}
+          accept=${kinds}
           aria-describedby="files-help files-problem"
           aria-invalid=${problems.length > 0 ? "true" : null}
           onChange=${(/** @type {any} */ event) => take(event.target.files)}
         />
-        <p class="help" id="files-help">
-          CSV with any usual delimiter, JSON Lines or Parquet; CSV and JSON Lines also packed with gzip.
-        </p>
+        <p class="help" id="files-help">${help}</p>
         <div id="files-problem" role="alert">
           ${problems.map((each) => html`<p class="error" key=${each}>${each}</p>`)}
         </div>
@@ -107,7 +119,6 @@ function Chosen({ files }) {
   `;
 }
 
-/** A file, and why it is not worth sending. */
 async function look(/** @type {File} */ file) {
-  return { file, reason: objection(file, await beginning(file, 4)) };
+  return { file, start: await beginning(file, 4) };
 }

@@ -11,6 +11,8 @@ import { UploadError } from "./upload.js";
  * @typedef {import("./jobs.js").Job} Job
  * @typedef {import("../api.js").BatchState} BatchState
  *
+ * @typedef {"tabular" | "image" | null} Input  What a model reads; null as long as that is not known.
+ *
  * @typedef {"ok" | "bad" | "warn" | "unknown"} Look
  * @typedef {{ look: Look, word: string, line: string, share: number | null | undefined }} Standing
  *   `share` is that of a bar: null where it only says that something goes on, undefined where there is none.
@@ -167,14 +169,25 @@ const UPLOADS = {
   }),
 };
 
-/** Why a file is not even sent, or an empty text. @param {File} file @param {Uint8Array | null} start  Its first bytes. */
-export function objection({ name, size }, start) {
+/**
+ * Why a file is not even sent, or an empty text.
+ *
+ * @param {File} file @param {Uint8Array | null} start  Its first bytes. @param {Input} input  What the model reads.
+ */
+export function objection({ name, size }, start, input) {
   if (start === null) return `“${name}” cannot be read. Is it a folder?`;
   if (size === 0) return `“${name}” is empty.`;
+  if (input !== "tabular") return "";
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) {
     return `“${name}” is an archive or a workbook. Save its table as CSV, and choose that.`;
   }
-  return "";
+  return isPicture(start) ? `“${name}” is a picture, and this model reads tables.` : "";
+}
+
+/** JPEG and PNG, which no text begins as; what else there is, the API tells. @param {Uint8Array} start */
+function isPicture(start) {
+  const begun = String.fromCharCode(...start);
+  return begun.startsWith("\xff\xd8\xff") || begun.startsWith("\x89PNG");
 }
 
 /** What a column has to hold. @param {import("../schema.js").Field} field */

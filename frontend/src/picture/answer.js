@@ -55,11 +55,17 @@ export function PictureAnswer({ look, api, model, target, fit, onRetry, onWhy })
           }
         `
       }
-      ${look.status === "failed" && html`<${Failure} error=${look.error} words=${explainPicture(look.error)} onRetry=${onRetry} />`}
+      ${look.status === "failed" && html`<${Refusal} error=${look.error} onRetry=${onRetry} />`}
       ${look.status === "busy" && html`<${Sending} share=${look.share} />`}
       ${look.status === "idle" && html`<p class="muted">Choose a picture and press Predict. The answer appears here.</p>`}
     </section>
   `;
+}
+
+/** @param {{ error: unknown, onRetry: () => void }} props */
+function Refusal({ error, onRetry }) {
+  const words = explainPicture(error);
+  return html`<${Failure} error=${error} words=${words} onRetry=${words.again ? onRetry : undefined} />`;
 }
 
 /** @param {{ share: number }} props */
@@ -108,7 +114,7 @@ function Heat({ explanation, picture, fit }) {
   };
   return html`
     <figure class="heat">
-      <${Drawing} label=${`Heat map over ${picture.name}. ${words}`} width=${width} height=${height} draw=${draw} />
+      <${Drawing} label=${`Heat map over ${picture.name}`} width=${width} height=${height} draw=${draw} />
       <figcaption>${words}</figcaption>
     </figure>
     <ul class="legend">
@@ -119,7 +125,7 @@ function Heat({ explanation, picture, fit }) {
       <summary>As numbers</summary>
       <${Table}
         caption=${`By how many percentage points the probability of ${figure(explanation.class)} falls when this part of the picture is covered`}
-        head=${["", ...(drops[0] ?? []).map((_, index) => numbered("Column", index))]}
+        head=${[html`<span class="visually-hidden">Part</span>`, ...(drops[0] ?? []).map((_, index) => numbered("Column", index))]}
         rows=${pointsOf(drops).map((row, index) => [numbered("Row", index), ...row])}
       />
       <p class="help">This tells where the model looked, not whether it is right.</p>

@@ -91,9 +91,11 @@ function Preview({ choice: { picture, opening } }) {
   return html`
     <figure class="preview">
       ${picture?.shown && html`<${Drawing} label=${`Preview of ${picture.name}`} width=${picture.shown.width} height=${picture.shown.height} draw=${paste(picture.shown)} />`}
-      <figcaption role="status">
-        ${opening && "Opening the picture…"}
-        ${!opening && picture && html`<strong>${picture.name}</strong> <span class="muted">${facts(picture)}</span>`}
+      <figcaption>
+        <p role="status">
+          ${opening && "Opening the picture…"}
+          ${!opening && picture && html`<strong>${picture.name}</strong> <span class="muted">${facts(picture)}</span>`}
+        </p>
       </figcaption>
     </figure>
   `;

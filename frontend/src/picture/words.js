@@ -13,13 +13,18 @@ const TITLES = {
   422: "The picture was refused.",
 };
 
-/** What went wrong with a question, and what to do. @param {unknown} error @returns {{ title: string, advice: string }} */
+/**
+ * What went wrong with a question, and what to do; `again` where asking once more may help.
+ *
+ * @param {unknown} error
+ * @returns {{ title: string, advice: string, again: boolean }}
+ */
 export function explainPicture(error) {
   const failure = /** @type {import("../api.js").ApiError} */ (error);
   const title = TITLES[failure?.status];
-  if (!title) return explain(error);
+  if (!title) return { ...explain(error), again: true };
   const reasons = failure.problems.map(({ reason }) => sentence(capital(reason))).join(" ");
-  return { title, advice: sized(reasons || failure.detail) || "Choose another one." };
+  return { title, advice: sized(reasons || failure.detail) || "Choose another one.", again: false };
 }
 
 function capital(/** @type {string} */ words) {
