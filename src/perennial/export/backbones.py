@@ -14,7 +14,7 @@ from perennial.canonical import Keyed
 from perennial.errors import AlreadyExistsError, ExportError, IntegrityError, NotFoundError
 from perennial.export.extractors import Extractor
 from perennial.export.graph import INPUT
-from perennial.export.merge import rename
+from perennial.export.naming import rename
 from perennial.export.preparation import Preparation
 from perennial.export.trial import SECONDS, tried
 from perennial.spec import Frame
@@ -133,7 +133,7 @@ def _the_same(known: Backbone, source: str, how: Preparation) -> Added:
 def _of_grey(graph: bytes, frame: Frame) -> bytes:
     """The same graph over pictures of one channel, which it is shown in all three."""
     model = onnx.load_model_from_string(graph)
-    rename(model.graph, {INPUT: "three"})
+    rename(model.graph, lambda name: "three" if name == INPUT else name)
     model.graph.node.insert(0, helper.make_node("Concat", [INPUT] * 3, ["three"], axis=3))
     model.graph.input[0].CopyFrom(helper.make_tensor_value_info(INPUT, TensorProto.UINT8, [1, *frame.shape]))
     return bytes(model.SerializeToString())

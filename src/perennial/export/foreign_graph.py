@@ -13,7 +13,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from perennial.errors import ExportError
-from perennial.export.merge import opset_of, subgraphs
+from perennial.export.merge import opset_of
+from perennial.export.naming import graphs
 
 OURS = ("", "ai.onnx")
 OLDEST_OPSET = 7
@@ -48,14 +49,6 @@ def check_graph(model: onnx.ModelProto) -> None:
                 )
     if opset_of(model) < OLDEST_OPSET:
         raise ExportError(f"It is written in opset {opset_of(model)}, before {OLDEST_OPSET}.", remedy=EXPORT_AGAIN)
-
-
-def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """A graph and all that its nodes hold, at any depth."""
-    yield graph
-    for node in graph.node:
-        for inner in subgraphs(node):
-            yield from graphs(inner)
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

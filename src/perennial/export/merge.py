@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, helper
 
 from perennial.errors import ExportError
 from perennial.export.graph import INPUT, IR_VERSION, ML_DOMAIN, OPSET
+from perennial.export.naming import put_prefix, rename
 
 PREFIX = "extract/"
 EMBEDDING = "embedding"
@@ -29,10 +28,9 @@ def merged(extractor: bytes, head: bytes) -> bytes:
             f"The extractor's graph is written in opset {opset_of(front)}, the head's in {opset_of(back)}.",
             remedy="Add the backbone again.",
         )
-    compose.add_prefix(front, PREFIX, inplace=True)
-    rename(front.graph, {f"{PREFIX}{INPUT}": INPUT})
-    front.graph.input[0].name = INPUT
-    rename(back.graph, {INPUT: EMBEDDING})
+    put_prefix(front.graph, PREFIX)
+    rename(front.graph, lambda name: INPUT if name == f"{PREFIX}{INPUT}" else name)
+    rename(back.graph, lambda name: EMBEDDING if name == INPUT else name)
     joint = helper.make_node("Cast", [front.graph.output[0].name], [EMBEDDING], to=TensorProto.DOUBLE)
     graph = helper.make_graph(
         [*front.graph.node, joint, *back.graph.node],
@@ -50,20 +48,3 @@ def merged(extractor: bytes, head: bytes) -> bytes:
 def opset_of(model: onnx.ModelProto) -> int:
     """The version of ``ai.onnx`` a model is written in, 0 where it names none."""
     return next((each.version for each in model.opset_import if each.domain in ("", "ai.onnx")), 0)
-
-
-def rename(graph: onnx.GraphProto, names: dict[str, str]) -> None:
-    """Let nodes, subgraphs included, read other values than they did."""
-    for node in graph.node:
-        node.input[:] = [names.get(name, name) for name in node.input]
-        for inner in subgraphs(node):
-            rename(inner, names)
-
-
-def subgraphs(node: onnx.NodeProto) -> Iterable[onnx.GraphProto]:
-    """Graphs that a node holds, such as the branches of an If."""
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        elif attribute.type == onnx.AttributeProto.GRAPHS:
-            yield from attribute.graphs

@@ -8,13 +8,14 @@ from __future__ import annotations
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto, compose, helper, numpy_helper, version_converter
+from onnx import TensorProto, helper, numpy_helper, version_converter
 
 from perennial.errors import ExportError
 from perennial.export.extractors import FEATURES
 from perennial.export.foreign_graph import EXPORT_AGAIN, check_graph, mend
 from perennial.export.graph import INPUT, IR_VERSION, OPSET
-from perennial.export.merge import opset_of, rename, subgraphs
+from perennial.export.merge import opset_of
+from perennial.export.naming import put_prefix, rename, subgraphs
 from perennial.export.preparation import Preparation
 
 PREFIX = "net/"
@@ -44,9 +45,9 @@ def normalised(model: onnx.ModelProto, how: Preparation) -> bytes:
     output = _chosen_output(model.graph, how)
     _keep_only(model.graph, output)
     model = _converted(model)
-    compose.add_prefix(model, PREFIX, inplace=True)
     graph = model.graph
-    rename(graph, {f"{PREFIX}{entry}": "prepared"})
+    put_prefix(graph, PREFIX)
+    rename(graph, lambda name: "prepared" if name == f"{PREFIX}{entry}" else name)
     front, constants = _prepared(how)
     back = helper.make_node("Flatten", [f"{PREFIX}{output}"], ["flat"], axis=1)
     last = helper.make_node("Cast", ["flat"], [FEATURES], to=TensorProto.FLOAT)

@@ -42,7 +42,7 @@ def boundary_pictures(frame: Frame, some: Sequence[Pixels]) -> list[Pixels]:
     rows, columns, channels = frame.shape
     shape = frame.shape
     flats = [np.full(shape, value, np.uint8) for value in (0, 1, 127, 128, 254, 255)]
-    pure = [np.zeros(shape, np.uint8) for _ in range(channels)]
+    pure = [np.zeros(shape, np.uint8) for _ in range(channels if channels > 1 else 0)]
     for channel, picture in enumerate(pure):
         picture[:, :, channel] = 255
     noise = [rng.integers(0, high, shape, np.uint8) for high in (2, 256, 256)]
