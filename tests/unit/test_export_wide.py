@@ -33,6 +33,6 @@ def test_the_widest_rows_are_proven_on_few_of_them(estimator: Any) -> None:
     rows = boundary_rows(take_apart(pipeline), columns, x)
     assert 300 < len(rows) <= MAX_NUMBERS // MOST_FEATURES
     odd = np.isnan(rows[2:]) | (rows[2:] < 0) | (rows[2:] > 255)
-    assert odd.any(axis=0).sum() > 200  # not the first columns only
+    assert odd.any(axis=0).sum() > 50  # not the first columns only
     parity = prove(pipeline, export_pipeline(pipeline, columns, 2), columns, x)
     assert parity.changed_classes == 0 and parity.boundary_rows == len(rows)

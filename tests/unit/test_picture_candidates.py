@@ -111,6 +111,13 @@ def test_a_backbone_and_its_head_are_one_graph(color: str, more: dict[str, Any])
     if color == "rgb":
         assert (found.labels == holdout.y).mean() > 0.9  # each class is brightest in a channel of its own
     assert report.parity.max_difference < 1e-9
+    version = build_version(
+        spec=spec, candidate=outcome, holdout=holdout, dataset="d" * 64, classes=PETS, code="c", run="r",
+        progress=lambda line: None,
+    )  # fmt: skip
+    served = Predictor(version.manifest, outcome.onnx).look(holdout.pictures.framed(report.pixels))
+    assert served.probabilities is not None
+    np.testing.assert_array_equal(served.probabilities, found.probabilities)  # bit for bit what was proven
 
 
 @pytest.mark.parametrize(
