@@ -25,6 +25,9 @@ NO_ROWS = "It holds no rows."
 MAX_THREADS = 4
 """More would wait for the one that takes the blocks, and hold memory meanwhile."""
 
+LISTING_THREADS = 3
+"""At the least, as each waits for the pictures it fetches one by one."""
+
 
 class Rows(Protocol):
     def write(self, table: pa.Table, /) -> None: ...
@@ -58,7 +61,7 @@ def score_file(
     """
     counts, preview = BatchCounts(), Preview(columns=tuple(scorer.schema.names))
     warnings = dict.fromkeys((*dialect.warnings, *scorer.warnings))
-    threads = threads or (MAX_THREADS if dialect.column else min(MAX_THREADS, cpus()))  # each waits for its pictures
+    threads = threads or min(MAX_THREADS, max(cpus(), LISTING_THREADS if dialect.column else 1))
     read = _heard(units(source, dialect, scorer.spec, part, keep=scorer.kept, places=places), warnings)
     for block in score_units(scorer, read, first=part.first if part else 0, threads=threads):
         counts += _counted(block, source)

@@ -24,7 +24,7 @@ from perennial.serving.batch_job import BatchPart
 UNIT_PICTURES = 16
 UNIT_BYTES = 4 << 20
 """A unit has so many pictures, or fewer where these are as large as this together."""
-PART_PICTURES = 500
+PART_PICTURES = 250
 """What a function scores well within its time, of whatever size the pictures are."""
 
 

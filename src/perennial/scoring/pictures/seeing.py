@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from perennial.errors import InvalidPicture
-from perennial.images.decode import Pixels, claimed_pixels
+from perennial.images.decode import MAX_PIXELS, Pixels, claimed_pixels
 from perennial.images.pixels import framed
 from perennial.images.record import read_record
 from perennial.scoring.pictures.rows import Fetch, Unusable
@@ -19,9 +19,8 @@ from perennial.serving.predictor import Matrix
 from perennial.spec import Frame
 from perennial.spec_images import DESCRIPTORS
 
-LARGE_PIXELS = 4_000_000
-"""Larger pictures are decoded one after the other: one of 40 million pixels takes half a gigabyte meanwhile."""
-_TURN = threading.Lock()
+BUDGET_PIXELS = MAX_PIXELS + 4_000_000
+"""Pixels that all threads together have in the works: one of the largest pictures takes half a gigabyte meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def see(fetch: Sequence[Fetch], frame: Frame) -> Seen:
     for place, get in enumerate(fetch):
         try:
             data = get()
-            with _turn(data):
+            with _BUDGET.taking(claimed_pixels(data)):
                 record = read_record(data)
                 pixels.append(framed(record.picture, frame))
         except (InvalidPicture, Unusable) as error:
@@ -64,10 +63,26 @@ def see(fetch: Sequence[Fetch], frame: Frame) -> Seen:
     return Seen(np.array(places, np.intp), tuple(pixels), x, np.array(list(broken), np.intp), tuple(broken.values()))
 
 
-@contextmanager
-def _turn(data: bytes) -> Iterator[None]:
-    if claimed_pixels(data) <= LARGE_PIXELS:
-        yield
-        return
-    with _TURN:
-        yield
+class Budget:
+    """So many pixels to share between threads: who wants more than are left waits until others are done."""
+
+    def __init__(self, pixels: int) -> None:
+        self._most = self._left = pixels
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def taking(self, pixels: int) -> Iterator[None]:
+        """For the block, so many of them, or all."""
+        pixels = min(pixels, self._most)
+        with self._changed:
+            self._changed.wait_for(lambda: self._left >= pixels)
+            self._left -= pixels
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._left += pixels
+                self._changed.notify_all()
+
+
+_BUDGET = Budget(BUDGET_PIXELS)
