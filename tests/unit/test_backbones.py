@@ -302,6 +302,7 @@ def test_the_command_adds_and_lists(tmp_path: Path) -> None:
     [
         (["--range", "1:-1"], "black must become less than white"),
         (["--range", "wide"], "--range: 'wide' is not 2 numbers"),
+        (["--range", "nan:1"], "--range: Input should be a finite number"),
         (["--mean", "1,2"], "--mean: '1,2' is not 3 numbers"),
         (["--std", "0,1,1"], "every number must be above 0"),
         (["--color", "GRB"], "--color"),

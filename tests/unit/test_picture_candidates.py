@@ -123,8 +123,8 @@ def test_a_backbone_and_its_head_are_one_graph(color: str, more: dict[str, Any])
 @pytest.mark.parametrize(
     ("candidate", "words"),
     [
-        ({"backbone": "unknown", **LINEAR}, "candidates.it.backbone: The bucket has no backbone 'unknown'. Add it: "
-                                            "perennial backbone add unknown FILE.onnx --layout NHWC"),
+        ({"backbone": "unknown", **LINEAR}, "candidates.it.backbone: The bucket has no backbone 'unknown'."),
+        ({"backbone": "unknown", **LINEAR}, "perennial backbone add unknown FILE.onnx --layout NHWC"),
         ({"features": "pixels", "size": 65, **LINEAR}, "12,675 numbers of each picture of 65 pixels are too many"),
         ({"features": "hog", "size": 224, **LINEAR}, "Set candidates.it.size to 128 or less"),
         ({"features": "hog", "size": 15, **LINEAR}, "need pictures of 16 pixels, not of 15"),

@@ -83,7 +83,8 @@ def find_backbone(store: Store, name: str) -> Backbone:
     if found is None:
         raise NotFoundError(
             f"The bucket has no backbone {name!r}.",
-            remedy=f"Add it: perennial backbone add {name} FILE.onnx --layout NHWC --size 224 --range -1:1 --color RGB",
+            remedy=f"Add it, as it wants its pictures: perennial backbone add {name} FILE.onnx --layout NHWC "
+            "--size 224 --range -1:1 --color RGB",
         )
     return found
 

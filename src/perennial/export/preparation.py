@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
 
 Layout = Literal["NHWC", "NCHW"]
 Order = Literal["RGB", "BGR"]
-Three = tuple[float, float, float]
+Three = tuple[FiniteFloat, FiniteFloat, FiniteFloat]
 
 
 class Preparation(BaseModel):
@@ -24,7 +24,7 @@ class Preparation(BaseModel):
     layout: Layout
     size: int = Field(ge=8, le=512)
     color: Order = "RGB"
-    range: tuple[float, float] = (0.0, 1.0)
+    range: tuple[FiniteFloat, FiniteFloat] = (0.0, 1.0)
     mean: Three = (0.0, 0.0, 0.0)
     std: Three = (1.0, 1.0, 1.0)
     output: str | None = None

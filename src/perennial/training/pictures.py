@@ -59,6 +59,7 @@ def train_pictures(work: PictureWork) -> TrainedCandidate:
 
 def features_of(work: PictureWork, extractor: Extractor, pictures: Pictures, what: str) -> Floats:
     """What the extractor makes of pictures: float64 [n, extractor.width]."""
+    work.say(f"{extractor.width:,} features of each of {len(pictures):,} {what} pictures")
     found = np.empty((len(pictures), extractor.width))
     for place, row in enumerate(extracted(extractor, pictures.framed(extractor.frame))):
         found[place] = row
