@@ -28,17 +28,22 @@ from pathlib import Path
 PACKAGE = "perennial_network"
 
 
-def main(folder: str) -> int:
+def package() -> str:
     """Load the package beside this file under a name of its own: its neighbours are not for this environment."""
     place = Path(__file__).with_name("network")
     spec = importlib.util.spec_from_file_location(
         PACKAGE, place / "__init__.py", submodule_search_locations=[str(place)]
     )
     assert spec is not None and spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
-    spec.loader.exec_module(package)
-    return int(importlib.import_module(f"{PACKAGE}.run").run(Path(folder)))
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = made
+    spec.loader.exec_module(made)
+    return PACKAGE
+
+
+def main(folder: str) -> int:
+    """Do the job of a folder; the exit code."""
+    return int(importlib.import_module(f"{package()}.run").run(Path(folder)))
 
 
 if __name__ == "__main__":

@@ -177,6 +177,8 @@ def _report(
     given = {name: value for name, value in params.model_dump().items() if value is not None and name != "minutes"}
     sides = f"learnt from {len(split.fit):,} pictures, watched {len(split.watch):,} and scored on {len(split.test):,}"
     ran = f"{result.epochs} of {params.epochs} epochs ran; the weights are those after epoch {result.best}"
+    if result.temperature > 1:
+        notes = (f"its logits are divided by {result.temperature:.3g}, so that it is as sure as it is right", *notes)
     made = f"{result.parameters:,} parameters, trained by PyTorch {result.torch} and transformers {result.transformers}"
     return CandidateReport(
         name=work.name,

@@ -52,12 +52,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Result:
-    """How the training went: epochs that ran, the one whose weights were kept, its loss and its accuracy."""
+    """How the training went: epochs that ran, the one whose weights were kept, its loss and its accuracy.
+
+    ``temperature`` divides the logits, so that the network is as sure as it is right; ``loaded`` counts the tensors
+    that it started from.
+    """
 
     epochs: int
     best: int
     loss: float
     accuracy: float
+    temperature: float
     parameters: int
     torch: str
     transformers: str

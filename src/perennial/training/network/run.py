@@ -38,7 +38,7 @@ def _train(folder: Path, tell: Any) -> None:
     import torch
 
     from .exporting import answers, export
-    from .learning import Data, train
+    from .learning import Data, calibrate, train
     from .nets import build
 
     torch.set_num_threads(1)
@@ -53,12 +53,13 @@ def _train(folder: Path, tell: Any) -> None:
     mean, std = _scale(job, arrays["pictures"], fit)
     data = Data(arrays["pictures"], labels, fit, watch, mean, std)
     trained = train(network, job, data, tell)
+    temperature = calibrate(network, data)
     tell({"exporting": True})
     label, probabilities = answers(network, data, arrays["proof"])
     (folder / "model.onnx").write_bytes(export(network, job, data))
     np.savez(folder / "answers.npz", label=label, probabilities=probabilities)
     result = Result(
-        epochs=trained.epochs, best=trained.best, loss=trained.loss, accuracy=trained.accuracy,
+        epochs=trained.epochs, best=trained.best, loss=trained.loss, accuracy=trained.accuracy, temperature=temperature,
         parameters=sum(part.numel() for part in network.parameters()),
         torch=torch.__version__, transformers=version("transformers"), loaded=taken,
     )  # fmt: skip
