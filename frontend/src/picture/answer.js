@@ -12,6 +12,9 @@ import { Drawing } from "./choose.js";
 import { colorsOf, frameOf, pointsOf, told } from "./heat.js";
 import { explainPicture } from "./words.js";
 
+/** Pixels along the longer side that a heat map has at least. */
+const ROOM = 320;
+
 /**
  * @typedef {import("./send.js").PictureAnswer} PictureAnswer
  * @typedef {import("./prepare.js").Picture} Picture
@@ -105,9 +108,12 @@ function Looked({ look: { answer, picture, why }, fit, onWhy }) {
 function Heat({ explanation, picture, fit }) {
   const { drops } = explanation;
   const words = told(explanation);
-  const { width, height } = picture.shown ?? { width: 320, height: 320 };
+  const shown = picture.shown ?? { width: ROOM, height: ROOM };
+  // A picture of few pixels is drawn larger, or the map would have no more of them.
+  const scale = Math.max(1, Math.ceil(ROOM / Math.max(shown.width, shown.height)));
+  const [width, height] = [shown.width * scale, shown.height * scale];
   const draw = (/** @type {CanvasRenderingContext2D} */ pen) => {
-    if (picture.shown) grey(pen, picture.shown);
+    if (picture.shown) grey(pen, picture.shown, width, height);
     const place = frameOf(fit, width, height);
     pen.imageSmoothingEnabled = true;
     pen.drawImage(tinted(drops), place.x, place.y, place.width, place.height);
@@ -134,11 +140,17 @@ function Heat({ explanation, picture, fit }) {
 }
 
 /** Without its own colours, which are not to be taken for those of the map. */
-function grey(/** @type {CanvasRenderingContext2D} */ pen, /** @type {HTMLCanvasElement} */ shown) {
-  pen.drawImage(shown, 0, 0);
+function grey(
+  /** @type {CanvasRenderingContext2D} */ pen,
+  /** @type {HTMLCanvasElement} */ shown,
+  /** @type {number} */ width,
+  /** @type {number} */ height,
+) {
+  pen.imageSmoothingEnabled = false;
+  pen.drawImage(shown, 0, 0, width, height);
   pen.globalCompositeOperation = "saturation";
   pen.fillStyle = "black";
-  pen.fillRect(0, 0, shown.width, shown.height);
+  pen.fillRect(0, 0, width, height);
   pen.globalCompositeOperation = "source-over";
 }
 
