@@ -32,8 +32,8 @@ from perennial.training.search import WORKERS, Problem
 
 AHEAD = 8
 TOLD_EVERY = 500
-MOST_NUMBERS = 400_000_000
-"""What the features of all training pictures may come to: 3.2 GB in float64."""
+MOST_NUMBERS = 100_000_000
+"""What the features of all training pictures may come to: 0.8 GB in float64, four times that while folds are fitted."""
 
 
 def train_pictures(work: PictureWork) -> TrainedCandidate:
