@@ -161,6 +161,8 @@ class TestFileNames:
             ("../../etc/passwd", "passwd"),
             ("C:\\data\\in.parquet", "in.parquet"),
             ("京都.jsonl", "file.jsonl"),
+            ("Meine Tiere.ZIP", "Meine-Tiere.zip"),
+            ("rex.v2.jpeg", "rex-v2.jpeg"),
             ("..", "file"),
             ("", "file"),
             (".csv", "file.csv"),

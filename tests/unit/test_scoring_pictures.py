@@ -389,12 +389,12 @@ class TestTheOtherWayRound:
 
 
 def test_a_shift_that_is_too_short_is_handed_back(world: World) -> None:
-    """Time is counted by pictures: a second each for three of them, where a table of that size takes none."""
-    world.drop("pets", "a.zip", zipped({f"{place}.png": b"" for place in range(300)}))
+    """Time is counted by pictures: a second for three of them, where a table of that size takes none."""
+    world.drop("pets", "a.zip", zipped({f"{place}.png": b"" for place in range(200)}))
     (body,) = world.messages
-    with pytest.raises(OutOfTime, match="may take 110"):
+    with pytest.raises(OutOfTime, match="may take 80"):
         world.work(body, shift=Shift(lambda: 60.0, first=False))
-    assert world.work(body, shift=Shift(lambda: 111.0, first=False))[0].state == "done"
+    assert world.work(body, shift=Shift(lambda: 81.0, first=False))[0].state == "done"
 
 
 def test_events_of_all_kinds_tell_of_pictures(world: World) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from perennial import keys
+from perennial.errors import DataError
 from perennial.scoring.batch import folder
 from perennial.scoring.batch.bench import Bench, Shift
 from perennial.scoring.batch.intake import order_for
@@ -16,6 +18,7 @@ from perennial.scoring.batch.multipart import S3Uploads
 from perennial.scoring.batch.planning import Unscorable, plan_order
 from perennial.scoring.batch.records import commit_plan, find_result
 from perennial.scoring.batch.work import join_parts, score_part
+from perennial.scoring.spark import refuse_pictures, score_frame
 from perennial.scoring.spark_job import reason
 from perennial.scoring.spark_tasks import Silent
 from perennial.serving.batch_job import BatchInput, BatchOptions, BatchPlan
@@ -23,6 +26,10 @@ from perennial.serving.load import load
 from perennial.settings import Settings
 from perennial.store import memory_store
 from tests.support.models import build, make_spec, promote
+from tests.support.picture_models import build_pictures
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MODEL = "iris"
@@ -109,3 +116,12 @@ def test_the_parts_of_a_huge_file_stay_in_a_folder_each_a_whole_file(monkeypatch
 )
 def test_what_spark_says_is_cut_to_what_is_of_use(message: str, said: str) -> None:
     assert reason(message) == said
+
+
+def test_pictures_are_not_for_spark() -> None:
+    store = memory_store()
+    promote(store, build_pictures())
+    with pytest.raises(DataError, match="pets takes pictures, and Spark scores tables") as caught:
+        score_frame(cast("DataFrame", None), store, "pets")
+    assert caught.value.remedy == "Put a zip or a listing of them under pets/batch/in/."
+    refuse_pictures(build().manifest)

@@ -76,10 +76,10 @@ def score_frame(df: DataFrame, store: Store, model: str, version: str | None = N
         IntegrityError: the version cannot be verified.
         StoreUnavailable: S3 does not answer.
     """
-    from pyspark.sql.types import DoubleType, StringType, StructField, StructType
-
     manifest = read_manifest(store, model, version or read_champion(store, model).entry.version)
     refuse_pictures(manifest)
+    from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
     graph = read_file(store, manifest, MODEL_FILE)
     names = tuple(name.strip() for name in df.columns)
     scorer = Scorer(Predictor(manifest, graph), names=names, file="The frame")
