@@ -94,13 +94,18 @@ def event_of(path: str, body: object = None) -> dict[str, Any]:
 
 
 def start(plan: dict[str, Any], world: World, endpoint: str) -> tuple[float, dict[str, Any]]:
+    """One fresh process on this benchmark's bucket."""
+    return run_process(plan, world.folder, endpoint, BUCKET)
+
+
+def run_process(plan: dict[str, Any], folder: Path, endpoint: str, bucket: str) -> tuple[float, dict[str, Any]]:
     """One fresh process: milliseconds from its start to its first answer, and its report."""
-    path = world.folder / "plan.json"
+    path = folder / "plan.json"
     path.write_text(json.dumps(plan))
     environment = {
         "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_LAMBDA_FUNCTION_NAME": "benchmark", "PERENNIAL_BUCKET": BUCKET, "BUCKET": BUCKET,
+        "AWS_LAMBDA_FUNCTION_NAME": "benchmark", "PERENNIAL_BUCKET": bucket, "BUCKET": bucket,
     }  # fmt: skip
     started = time.monotonic()
     subprocess.run([sys.executable, "-I", str(PROCESS), str(path)], env=environment, check=True, timeout=120)

@@ -29,10 +29,11 @@ def main(plan: dict[str, Any]) -> None:
     report = {"answered": answered, "answer": json.loads(answer["body"]), "rss_mb": resident()}
     if plan["rounds"]:
         report |= warm(plan, handler)
+        report["rss_after_mb"] = resident()
     Path(plan["report"]).write_text(json.dumps(report))
 
 
-def warm(plan: dict[str, Any], handler: Callable[[Any, Any], Any]) -> dict[str, list[float]]:
+def warm(plan: dict[str, Any], handler: Callable[[Any, Any], Any]) -> dict[str, Any]:
     """Handler and bare run in turns, so that what disturbs one disturbs the other. Microseconds."""
     run = bare(plan["onnx"], plan["row"]) if plan.get("onnx") else None
     times: dict[str, list[float]] = {"handler_us": [], "bare_us": []}
