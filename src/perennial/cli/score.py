@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +14,7 @@ import typer
 
 from perennial.cli.output import Json, complain, show_json
 from perennial.cli.registry import known, versions_of
+from perennial.cli.score_terminal import progress_bar, terminable
 from perennial.errors import DataError, NotFoundError
 from perennial.serving.batch_job import OutputFormat
 from perennial.settings import Settings
@@ -24,7 +22,6 @@ from perennial.store import Store
 from perennial.store_opening import open_store
 
 if TYPE_CHECKING:
-    from perennial.scoring.files import Progress
     from perennial.scoring.pictures.places import LocalPlaces
     from perennial.scoring.results import Refused, Summary
     from perennial.scoring.source import BytesSource, LocalSource
@@ -78,7 +75,7 @@ def score(
     )  # fmt: skip
     started = time.monotonic()
     try:
-        with _terminable():
+        with terminable():
             done = _score(task, open_store(Settings.load()), version)
     except KeyboardInterrupt:
         typer.secho("Stopped; nothing was written.", fg=typer.colors.YELLOW, err=True)
@@ -156,7 +153,7 @@ def _score(task: _Task, store: Store, version: str | None) -> _Done:
     dialect = sniff(source, predictor.manifest.spec)
     scorer = Scorer(predictor, names=dialect.columns, keep=task.keep, file=str(task.data))
     try:
-        with draft(task.out) as rows, draft(task.quarantine) as refused, _progress(source.size) as progress:
+        with draft(task.out) as rows, draft(task.quarantine) as refused, progress_bar(source.size) as progress:
             writer = writer_of(task.format, rows.sink, scorer.schema)
             counted = _Counted(QuarantineWriter(refused.sink))
             summary = score_file(
@@ -226,43 +223,3 @@ def _show(done: _Done, seconds: float) -> None:
             typer.echo(f"    {rows:,}: {f'{column!r} ' if column else ''}{reason}")
         if others := counts.quarantined - sum(rows for _, rows in shown):
             typer.echo(f"    {others:,}: for {'another reason' if others == 1 else 'other reasons'}")
-
-
-@contextmanager
-def _progress(size: int) -> Iterator[Progress | None]:
-    """A bar on standard error where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from perennial.serving.batch_job import BatchCounts
-
-    columns = (BarColumn(), DownloadColumn(), TimeRemainingColumn(), TextColumn("{task.fields[rows]}", markup=False))
-    with Progress(*columns, console=Console(stderr=True, soft_wrap=True), transient=True) as bar:
-        task = bar.add_task("", total=size, rows="")
-
-        def tell(counts: BatchCounts, end: int) -> None:
-            refused = f", {counts.quarantined:,} refused" if counts.quarantined else ""
-            bar.update(task, completed=end, rows=f"{counts.scored:,} rows{refused}")
-
-        yield tell
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """For the block, a request to end means what Ctrl-C means: clean up, then end. ``nohup`` still holds."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
-    heard = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
-    for number in heard:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in heard:
-            signal.signal(number, before[number])
