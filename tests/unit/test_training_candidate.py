@@ -271,6 +271,22 @@ def test_the_best_score_wins_ties_go_by_the_order_of_the_spec() -> None:
     assert select([out, scored("c", 0.1)], spec).name == "c"
 
 
+def test_what_was_scored_on_one_fold_is_compared_on_that_fold() -> None:
+    base = trained(cases.iris()).report
+
+    def scored(name: str, *folds: float) -> CandidateReport:
+        metric = base.cross_validation.model_copy(update={"value": sum(folds) / len(folds)})
+        return base.model_copy(update={"name": name, "cross_validation": metric, "folds": folds})
+
+    spec = cases.iris().having(candidates=dict.fromkeys(("net", "a", "b"), TREE)).spec
+    easy = [scored("a", 0.95, 0.85, 0.87), scored("b", 0.99, 0.6, 0.6)]
+    assert select([scored("net", 0.94), *easy], spec).name == "a"  # whose mean is below the network's fold
+    assert select([scored("net", 0.96), *easy], spec).name == "net"  # though below a fold of what is not the best
+    losses = spec.model_copy(update={"metric": "log_loss"})
+    assert select([scored("net", 0.94), *easy], losses).name == "net"
+    assert select([scored("net", 0.995), *easy], losses).name == "b"
+
+
 def test_when_all_are_refused_every_reason_is_told() -> None:
     spec = cases.iris().spec.model_copy(update={"candidates": dict.fromkeys("ab", Candidate.model_validate(TREE))})
     reasons = [RefusedCandidate(name=name, estimator="x", reason=f"reason {name}") for name in "ab"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from pydantic import BaseModel, ConfigDict
 
@@ -61,15 +62,18 @@ class TrainedCandidate:
 def select(outcomes: Iterable[CandidateReport | RefusedCandidate], spec: ModelSpec) -> CandidateReport:
     """The candidate with the best cross-validated score; equal ones go by their order in the spec.
 
+    A network is scored on the first fold alone: it is compared on that fold with the best of those scored on more, since
+    folds are not equally hard.
+
     Raises:
         TrainingError: every candidate was refused; names each with its reason.
     """
     found = {outcome.name: outcome for outcome in outcomes}
+    reports = [one for name in spec.candidates if isinstance(one := found.get(name), CandidateReport)]
     best: CandidateReport | None = None
-    for name in spec.candidates:
-        outcome = found.get(name)
-        if isinstance(outcome, CandidateReport) and (best is None or _beats(outcome, best, spec)):
-            best = outcome
+    for report in sorted(reports, key=lambda one: -len(one.folds)):
+        if best is None or _beats(report, best, spec):
+            best = report
     if best is None:
         reasons = "; ".join(f"{o.name}: {o.reason}" for o in found.values() if isinstance(o, RefusedCandidate))
         raise TrainingError(
@@ -81,4 +85,7 @@ def select(outcomes: Iterable[CandidateReport | RefusedCandidate], spec: ModelSp
 
 def _beats(one: CandidateReport, other: CandidateReport, spec: ModelSpec) -> bool:
     difference = one.cross_validation.value - other.cross_validation.value
+    if len(one.folds) != len(other.folds):
+        shared = min(len(one.folds), len(other.folds))
+        difference = fmean(one.folds[:shared]) - fmean(other.folds[:shared])
     return difference < 0 if spec.lower_is_better else difference > 0
