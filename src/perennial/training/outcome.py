@@ -62,8 +62,8 @@ class TrainedCandidate:
 def select(outcomes: Iterable[CandidateReport | RefusedCandidate], spec: ModelSpec) -> CandidateReport:
     """The candidate with the best cross-validated score; equal ones go by their order in the spec.
 
-    A network is scored on the first fold alone: it is compared on that fold with the best of those scored on more, since
-    folds are not equally hard.
+    A network is scored on the first fold alone: it is compared on that fold with the best of those scored on more,
+    since folds are not equally hard.
 
     Raises:
         TrainingError: every candidate was refused; names each with its reason.
