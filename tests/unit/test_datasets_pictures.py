@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,6 +84,51 @@ def test_copies_of_holdout_pictures_that_land_later_are_held_back(tmp_path: Path
     assert not held & {row["file"] for row in late}
     assert second.rows("train") == first.rows("train") + 60 - len(held)
     assert second.duplicates == 60 - len(held)
+
+
+def saved_again(data: bytes) -> bytes:
+    """A near copy of a picture: larger, and a JPEG."""
+    with Image.open(io.BytesIO(data)) as image:
+        return picture_bytes(image.convert("RGB").resize((80, 60)), "JPEG", quality=85)
+
+
+def test_what_turns_out_to_belong_to_the_holdout_leaves_training(tmp_path: Path) -> None:
+    """The same picture lands again, and now its name says whose it is: a patient of the holdout."""
+    spec, store = image_spec(image=PATIENTS), memory_store()
+    folder = patients(tmp_path / "one", range(20), 0)
+    for seed in range(500, 505):
+        (folder / "cat" / f"nobody-{seed}.png").write_bytes(pet_bytes(seed, "cat"))
+    land_pictures(store, spec, folder)
+    first = snapshot(store, spec).manifest
+    held, trained = files(store, spec, first, "holdout"), files(store, spec, first, "train")
+    whose = min(name for name in names(held) if name != "nobody")
+    stray = min(file for file in trained if "nobody" in file)
+    (tmp_path / "two" / "cat").mkdir(parents=True)
+    (tmp_path / "two" / "cat" / f"{whose}-9.jpg").write_bytes(saved_again((folder / stray).read_bytes()))
+    land_pictures(store, spec, tmp_path / "two")
+    second = snapshot(store, spec).manifest
+    assert files(store, spec, second, "holdout") == held
+    assert files(store, spec, second, "train") == trained - {stray}
+    assert second.held_back == 2
+
+
+def test_what_was_held_back_still_ties_what_lands_after_it_to_the_holdout(tmp_path: Path) -> None:
+    spec, store = image_spec(image=PATIENTS), memory_store()
+    land_pictures(store, spec, patients(tmp_path / "one", range(20), 0))
+    first = snapshot(store, spec).manifest
+    whose = min(names(files(store, spec, first, "holdout")))
+    for number, name in enumerate((f"{whose}-9", "nobody-9")):
+        (tmp_path / str(number) / "cat").mkdir(parents=True)
+        data = pet_bytes(900, "cat")
+        (tmp_path / str(number) / "cat" / f"{name}.jpg").write_bytes(saved_again(data) if number else data)
+        land_pictures(store, spec, tmp_path / str(number))
+        version = snapshot(store, spec).manifest
+        assert version.held_back == number + 1
+        assert files(store, spec, version, "train") == files(store, spec, first, "train")
+    class_folders(tmp_path / "more", {"dog": 2}, start=3000)
+    land_pictures(store, spec, tmp_path / "more")
+    last = snapshot(store, spec).manifest
+    assert (last.held_back, last.rows("train")) == (2, first.rows("train") + 2)
 
 
 def test_copies_in_one_landing_stay_together_also_under_two_labels(tmp_path: Path) -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from perennial.datasets.kinship import kin_keys
 from perennial.datasets.prepare import Prepared
+from perennial.datasets.rowindex import RowIndex
 from perennial.datasets.sides import Inherited
 from perennial.spec import ModelSpec
 
@@ -25,3 +28,12 @@ def relate(
         [replace(one, keys=own) for one, own in zip(inherited, old, strict=True)],
         [replace(one, keys=own) for one, own in zip(prepared, new, strict=True)],
     )
+
+
+def tied_to_holdout(inherited: Sequence[Inherited], prepared: Sequence[Prepared], holdout: RowIndex) -> frozenset[str]:
+    """Sources whose inherited rows of training turn out to belong to the holdout, by what has landed since."""
+    kept = {key for one in inherited if one.part.split == "holdout" for key in one.keys.identity}
+    for one in prepared:
+        kept |= {one.keys.identity[row] for row in np.flatnonzero(holdout.mask(one.digest, one.rows))}
+    learnt = [one for one in inherited if one.part.split != "holdout"]
+    return frozenset(one.part.source for one in learnt if not kept.isdisjoint(one.keys.identity))

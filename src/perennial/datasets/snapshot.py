@@ -7,7 +7,7 @@ one, whose sources are all still there: its holdout is taken over row for row, w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -20,10 +20,10 @@ from perennial.datasets.landing import LandedFile, list_landed
 from perennial.datasets.manifest import DatasetManifest, Part, Split, SplitName, Window, schema_digest
 from perennial.datasets.parts import get_part, put_blob, put_part
 from perennial.datasets.prepare import Prepared, prepare
-from perennial.datasets.rowindex import read_index
+from perennial.datasets.rowindex import RowIndex, read_index
 from perennial.datasets.rowkeys import row_keys
 from perennial.datasets.sides import Divided, Inherited, divide, draw_holdout
-from perennial.datasets.told import read_told
+from perennial.datasets.told import Told, read_told
 from perennial.errors import DataError
 from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec
@@ -87,16 +87,12 @@ def _build(
 ) -> DatasetManifest:
     taken = parent if parent is not None and parent.schema_digest == schema_digest(spec) else None
     told = read_told(store, spec, landed, parent)
-    sources = [source for source in (taken.sources if taken else ()) if source.digest not in told.stale]
-    old = {source.digest for source in sources}
-    inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ()) if part.source in old]
-    prepared = [_prepare(store, spec, landed[digest], tell) for digest in sorted(set(landed) - old)]
-    if spec.input == "image":
-        from perennial.datasets.relate import relate  # Pillow is imported where there are pictures
-
-        inherited, prepared = relate(spec, inherited, prepared)
     split = Split.of(spec)
-    holdout = read_index(store, spec.name, parent.holdout) if parent else draw_holdout(split, spec, prepared)
+    frozen = read_index(store, spec.name, parent.holdout) if parent else None
+    inherited, prepared = _at_hand(store, spec, landed, taken, frozen, told, tell)
+    anew = {one.digest for one in prepared}
+    sources = [source for source in (taken.sources if taken else ()) if source.digest not in anew]
+    holdout = frozen or draw_holdout(split, spec, prepared)
     before = read_index(store, spec.name, parent.window.index) if parent and parent.window else None
     divided = divide(spec, prepared, inherited, holdout, parent, before, told)
     classes = _checked(spec, inherited, divided)
@@ -112,6 +108,38 @@ def _build(
         duplicates=_duplicates(inherited, divided),
         window=_put_window(store, spec, divided),
     )
+
+
+def _at_hand(
+    store: Store,
+    spec: ModelSpec,
+    landed: dict[str, LandedFile],
+    taken: DatasetManifest | None,
+    holdout: RowIndex | None,
+    told: Told,
+    tell: Progress,
+) -> tuple[list[Inherited], list[Prepared]]:
+    """The parts that are taken over, and the sources that are read: new ones, and those of which to judge again.
+
+    Pictures that were held back still tie others to the holdout, and what is new may tie to it what was learnt from.
+    """
+
+    def read(digests: Iterable[str]) -> list[Prepared]:
+        return [_prepare(store, spec, landed[digest], tell) for digest in sorted(digests)]
+
+    pictures = spec.input == "image"
+    old = {one.digest for one in (taken.sources if taken else ()) if not (pictures and one.held_back)} - told.stale
+    inherited = [_inherit(store, spec, part) for part in (taken.parts if taken else ()) if part.source in old]
+    prepared = read(set(landed) - old)
+    if not pictures:
+        return inherited, prepared
+    from perennial.datasets.relate import relate, tied_to_holdout  # Pillow is imported where there are pictures
+
+    inherited, prepared = relate(spec, inherited, prepared)
+    if holdout is None or not (tied := tied_to_holdout(inherited, prepared, holdout)):
+        return inherited, prepared
+    rest = [one for one in inherited if one.part.source not in tied]
+    return relate(spec, rest, sorted([*prepared, *read(tied)], key=lambda one: one.digest))
 
 
 def _prepare(store: Store, spec: ModelSpec, landed: LandedFile, tell: Progress) -> Prepared:
