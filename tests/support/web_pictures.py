@@ -16,12 +16,14 @@ GOOD = pet_bytes(1, "cat")
 
 
 class PictureServer:
-    """``url(path)`` is an address on it, ``asked`` counts the requests by path; ``hosts`` are the Host headers."""
+    """``url(path)`` is an address on it, ``asked`` counts the requests by path; ``hosts`` are the Host headers,
+    ``sent`` the bytes of a body without end."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.asked: Counter[str] = Counter()
         self.hosts: list[str] = []
+        self.sent = 0
         self.over = threading.Event()
 
     def url(self, path: str, host: str = "127.0.0.1") -> str:
@@ -105,6 +107,20 @@ def picture_server(tls: ssl.SSLContext | None = None) -> Iterator[PictureServer]
             self.answer(200, Content_Length="", Connection="close")
             while not known.over.is_set():
                 self.wfile.write(bytes(1 << 16))
+
+        def do_chunks(self) -> None:
+            self.answer(200, Content_Length="", Transfer_Encoding="chunked")
+            for start in range(0, len(GOOD), 100):
+                piece = GOOD[start : start + 100]
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            self.wfile.write(b"0\r\n\r\n")
+
+        def do_negative(self) -> None:
+            """A chunk of less than nothing, which is read up to the end that never comes."""
+            self.answer(200, b"-1\r\n", Content_Length="", Transfer_Encoding="chunked")
+            while not known.over.is_set():
+                self.wfile.write(bytes(1 << 16))
+                known.sent += 1 << 16
 
         def do_short(self) -> None:
             self.answer(200, GOOD[:50], Content_Length=str(len(GOOD)))

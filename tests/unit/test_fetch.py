@@ -48,7 +48,7 @@ def reason(url: str, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "path", ["/good", "/binary", "/untyped", "/hop/0", "/hop/4", "/good?a=b c&d=é", "/good/ü x.png"]
+    "path", ["/good", "/binary", "/untyped", "/hop/0", "/hop/4", "/good?a=b c&d=é", "/good/ü x.png", "/chunks"]
 )
 def test_a_picture_comes_as_it_is(server: PictureServer, path: str) -> None:
     assert fetcher().fetch(server.url(path)) == GOOD
@@ -306,3 +306,9 @@ def test_private_addresses_are_refused_unless_the_spec_allows_them(tmp_path: Pat
 def test_what_is_kept_of_an_address_holds_no_password() -> None:
     assert shown("https://me:w@rd@example.org/a@b") == "https://example.org/a@b"
     assert shown("cat/me@home.png") == "cat/me@home.png"
+
+
+def test_a_chunk_of_negative_size_takes_no_more_than_a_picture_may_have(server: PictureServer) -> None:
+    """http.client reads such a chunk up to the end of the connection."""
+    assert reason(server.url("/negative"), max_bytes=100_000, seconds=20.0) == "is larger than 100,000 bytes."
+    assert server.sent < 30_000_000, "what the two ends of a connection hold on their way"

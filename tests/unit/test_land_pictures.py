@@ -198,3 +198,72 @@ def test_addresses_of_s3_are_read_from_their_bucket(tmp_path: Path) -> None:
 def test_a_model_of_records_takes_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is a folder"):
         land(memory_store(), make_spec(), tmp_path)
+
+
+def test_places_that_are_none_fail_alone_and_hold_nothing_up(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(pet_bytes(1, "cat"))
+    os.mkfifo(tmp_path / "pipe.png")
+    asked: list[str] = []
+
+    def buckets(name: str) -> Store:
+        asked.append(name)
+        raise StoreUnavailable(f"{name} does not answer.")
+
+    rows = {
+        "1.png": None,
+        "a\0b.png": "is no path",
+        "/dev/zero": "is no plain file",
+        "pipe.png": "is no plain file",
+        "s3://": "names no object of a bucket",
+        "s3:///key.png": "names no object of a bucket",
+        "s3://lake": "names no object of a bucket",
+        "s3://../other/key.png": "names no object of a bucket",
+        "s3://a b/key.png": "names no object of a bucket",
+        "s3://Lake!/key.png": "names no object of a bucket",
+        "s3://lake/key.png": "cannot be read: lake does not answer.",
+    }
+    table = pa.table({"file": list(rows), "label": ["cat"] * len(rows)})
+    pq.write_table(table, tmp_path / "listing.parquet")
+    landed = land_pictures(memory_store(), image_spec(), tmp_path / "listing.parquet", buckets=buckets)
+    assert landed.pictures == 1
+    assert {one.file: one.reason for one in landed.failures} == {
+        place: why.rstrip(".") for place, why in rows.items() if why is not None
+    }
+    assert asked == ["lake"], "a name that is no bucket's becomes part of no address"
+
+
+def test_a_folder_named_as_no_value_is_told_of_at_once_unless_the_spec_declares_it(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "pets", {"cat": 2, "dog": 2})
+    (folder / "cat").rename(folder / "NA")
+    free = image_spec(target={"column": "label", "positive": "dog"})
+    landed = land_pictures(memory_store(), free, folder)
+    assert landed.pictures == 2
+    assert {one.reason for one in landed.failures} == {
+        "is of the class 'NA', which means that there is none; declare it in target.classes"
+    }
+    declared = image_spec(target={"column": "label", "positive": "dog", "classes": ["NA", "dog"]})
+    assert land_pictures(memory_store(), declared, folder).failures == ()
+    (folder / "listing.csv").write_text("file,label\nNA/00000.png,NA\ndog/00000.png,dog\n")
+    assert land_pictures(memory_store(), declared, folder / "listing.csv").failures == ()
+
+
+@pytest.mark.parametrize("declared", [None, ["caf\u00e9", "dog"], ["cafe\u0301", "dog"]])
+def test_a_class_is_one_however_the_system_writes_its_accents(tmp_path: Path, declared: list[str] | None) -> None:
+    folder = class_folders(tmp_path / "pets", {"cat": 2, "dog": 2})
+    (folder / "caf\u00e9").mkdir()
+    (folder / "cafe\u0301").mkdir()
+    (folder / "cat" / "00000.png").rename(folder / "caf\u00e9" / "1.png")
+    (folder / "cat" / "00001.png").rename(folder / "cafe\u0301" / "2.png")
+    target = {"column": "label", "positive": "dog"} | ({} if declared is None else {"classes": declared})
+    store = memory_store()
+    landed = land_pictures(store, image_spec(target=target), folder)
+    assert landed.failures == ()
+    assert {row["label"] for row in listed(store, landed.key)} == {declared[0] if declared else "caf\u00e9", "dog"}
+
+
+def test_a_class_folder_whose_name_is_no_text_is_told_of(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "pets", {"cat": 2, "dog": 2})
+    (folder / "cat").rename(folder / os.fsdecode(b"\xff"))
+    landed = land_pictures(memory_store(), image_spec(target={"column": "label", "positive": "dog"}), folder)
+    assert landed.pictures == 2
+    assert {one.reason for one in landed.failures} == {"lies in a folder whose name is no UTF-8"}

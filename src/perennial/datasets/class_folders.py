@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -30,7 +31,8 @@ def pictures_in(folder: Path, classes: Sequence[str] = ()) -> tuple[list[Place],
     """Every file below a folder, by its path, with its class; hidden files and folders are passed over.
 
     Folders below a class folder belong to it. Where ``classes`` are declared, the innermost folder of such a name
-    counts, so that ``train/cat/1.png`` is a cat. Links to folders and links that leave ``folder`` are not followed.
+    counts, so that ``train/cat/1.png`` is a cat. Names that look alike in Unicode are one class: systems write them in
+    different ways. Links to folders and links that leave ``folder`` are not followed.
 
     Raises:
         DataError: the folder cannot be read.
@@ -42,6 +44,8 @@ def pictures_in(folder: Path, classes: Sequence[str] = ()) -> tuple[list[Place],
         name = _text(path.relative_to(folder))
         problem = _unfit(path, inside)
         label = class_of(PurePosixPath(name).parts[:-1], classes)
+        if problem is None and not _is_text(path.relative_to(folder).parent):
+            problem = "lies in a folder whose name is no UTF-8"
         if problem is None and label is None:
             problem = "lies in no class folder"
         if problem is not None:
@@ -53,10 +57,12 @@ def pictures_in(folder: Path, classes: Sequence[str] = ()) -> tuple[list[Place],
 
 def class_of(folders: Sequence[str], classes: Sequence[str] = ()) -> str | None:
     """The class by the folders that a picture lies in, outermost first; None where it lies in none."""
-    declared = [name for name in folders if name in classes]
+    spelled = {unicodedata.normalize("NFC", name): name for name in classes}
+    found = [unicodedata.normalize("NFC", name) for name in folders]
+    declared = [spelled[name] for name in found if name in spelled]
     if declared:
         return declared[-1]
-    return folders[0] if folders else None
+    return found[0] if found else None
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -82,6 +88,14 @@ def _unfit(path: Path, inside: Path) -> str | None:
         if goal.is_dir():
             return "is a link to a folder, which is not followed"
     return None if path.is_file() else "is no plain file"
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:  # its bytes are kept as surrogates
+        return False
+    return True
 
 
 def _text(path: Path) -> str:

@@ -125,7 +125,9 @@ class Fetcher:
         if promised is not None and promised > self.max_bytes:
             raise self._too_large()
         data = bytearray()
-        while piece := response.read(PIECE_BYTES):
+        # read1 where nothing was promised: read would take a chunk of negative size for all there is to come
+        read = response.read1 if promised is None else response.read
+        while piece := read(PIECE_BYTES):
             data += piece
             if len(data) > self.max_bytes:
                 raise self._too_large()

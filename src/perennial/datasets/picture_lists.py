@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from perennial.datasets.addresses import shown
@@ -17,6 +17,7 @@ from perennial.datasets.unpack import csv_text, unpacked
 from perennial.datasets.validate import missing_column, nested_column, text_or_none
 from perennial.errors import DataError
 from perennial.spec import ModelSpec
+from perennial.spec_features import label
 from perennial.spec_images import LISTING_COLUMNS
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
@@ -40,17 +41,17 @@ def listed_places(name: str, data: bytes, spec: ModelSpec, locate: Locate) -> tu
     assert spec.image is not None
     raw = read_file(name, _with_commas(name, data))
     column = _place_column(raw, spec)
-    paths, labels = _texts(raw, column), _texts(raw, spec.target.column)
+    paths, labels = _texts(raw, column), _texts(raw, spec.target.column, spec.target.classes or ())
     groups = [None] * len(paths) if spec.image.group is None else _texts(raw, spec.image.group)
     places: list[Place] = []
     failures = [
         Failure(file=bad.text[:200], reason=bad.why(len(raw.header.names)), row=bad.row) for bad in raw.malformed
     ]
-    for row, path, label, group in zip(raw.rows.tolist(), paths, labels, groups, strict=True):
+    for row, path, named, group in zip(raw.rows.tolist(), paths, labels, groups, strict=True):
         try:
             if path is None:
                 raise DataError("names no picture")
-            places.append(Place(shown(path), _where(path, locate), label, group, row))
+            places.append(Place(shown(path), _where(path, locate), named, group, row))
         except DataError as error:
             failures.append(Failure(file=shown(path or ""), reason=error.message, row=row))
     return places, failures
@@ -81,10 +82,10 @@ def _place_column(raw: RawFile, spec: ModelSpec) -> str:
     return found
 
 
-def _texts(raw: RawFile, column: str) -> list[str | None]:
-    """Cells as trimmed text, None where one is missing."""
-    cells = text_or_none(raw.columns[column.strip()])
-    return [None if cell is None or is_missing_mark(cell.strip()) else cell.strip() for cell in cells]
+def _texts(raw: RawFile, column: str, kept: Sequence[str] = ()) -> list[str | None]:
+    """Cells as trimmed text, None where one is missing; what is ``kept`` is no mark of that."""
+    cells = [None if cell is None else cell.strip() for cell in text_or_none(raw.columns[column.strip()])]
+    return [None if cell is None or (is_missing_mark(cell) and label(cell) not in kept) else cell for cell in cells]
 
 
 def _with_commas(name: str, data: bytes) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -12,7 +14,8 @@ from perennial import keys
 from perennial.datasets.ahead import in_order
 from perennial.datasets.class_folders import Place
 from perennial.datasets.fetch import Fetcher
-from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreRefused
+from perennial.datasets.text import is_missing_mark
+from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreRefused, StoreUnavailable
 from perennial.images.decode import MAX_BYTES, decode
 from perennial.settings import Settings
 from perennial.spec import ModelSpec
@@ -23,6 +26,8 @@ from perennial.store_opening import open_store
 DOWNLOADS = 8
 DECODERS = 2
 TELL_EVERY = 250
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+"""As S3 names buckets; what is none of these would become part of the address that is asked."""
 Buckets = Callable[[str], Store]
 """Opens a bucket by its name."""
 Progress = Callable[[str], None]
@@ -71,11 +76,8 @@ class PictureSources:
 
     def take(self, place: Place) -> Taken:
         """Read, decode and store one picture."""
-        classes = self.spec.target.classes
-        if place.label is None:
-            return Taken(place, None, "has no label")
-        if classes is not None and label(place.label) not in classes:
-            return Taken(place, None, f"is of the class {place.label[:80]!r}, which the spec does not declare")
+        if (problem := self._unlabelled(place)) is not None:
+            return Taken(place, None, problem)
         try:
             data = self._read(place.where)
             decode(data)
@@ -89,33 +91,54 @@ class PictureSources:
             self.store.put_new(key, data)
         return Taken(place, digest)
 
+    def _unlabelled(self, place: Place) -> str | None:
+        """What is wrong with the label of a place; None where it is one."""
+        classes, told = self.spec.target.classes, place.label
+        if told is None:
+            return "has no label"
+        if classes is not None:
+            undeclared = label(told) not in classes
+            return f"is of the class {told[:80]!r}, which the spec does not declare" if undeclared else None
+        if is_missing_mark(label(told)):
+            return f"is of the class {told[:80]!r}, which means that there is none; declare it in target.classes"
+        return None
+
     def _read(self, where: Path | str) -> bytes:
         """The bytes of a picture. Raises DataError."""
         if isinstance(where, Path):
             return _local(where)
         if where.startswith("s3://"):
-            bucket, _, key = where.removeprefix("s3://").partition("/")
-            try:
-                return _stored(self.buckets(bucket), key, self.fetcher.max_bytes)
-            except StoreRefused as error:
-                raise DataError(f"cannot be read: {error.message}") from error
+            return self._of_bucket(*where.removeprefix("s3://").partition("/")[::2])
         if "://" in where:
             return self.fetcher.fetch(where)
         return _stored(self.store, where, MAX_BYTES)
 
+    def _of_bucket(self, bucket: str, key: str) -> bytes:
+        """An object of any bucket; one that does not answer fails what it was to give, and nothing else."""
+        if not _BUCKET.fullmatch(bucket) or not key:
+            raise DataError("names no object of a bucket")
+        try:
+            return _stored(self.buckets(bucket), key, self.fetcher.max_bytes)
+        except (StoreRefused, StoreUnavailable) as error:
+            raise DataError(f"cannot be read: {error.message}") from error
+
 
 def _local(path: Path) -> bytes:
+    """A plain file of this machine: a pipe would wait for whoever writes to it, a device never end."""
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+            raise DataError("is no plain file")
+        if found.st_size > MAX_BYTES:
             raise _too_large(MAX_BYTES)
         return path.read_bytes()
     except OSError as error:
         raise DataError(f"cannot be read ({(error.strerror or 'unreadable').lower()})") from error
+    except ValueError:  # a NUL byte
+        raise DataError("is no path") from None
 
 
 def _stored(store: Store, key: str, most: int) -> bytes:
-    if not key:
-        raise DataError("names no object of a bucket")
     try:
         if store.head(key).size > most:
             raise _too_large(most)
