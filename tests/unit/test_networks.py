@@ -147,6 +147,9 @@ def test_steps_are_passed_on(script: Path, tmp_path: Path) -> None:
         ("sys.exit(3)", r"failed: exit code 3"),
         ("os.kill(os.getpid(), 9)", r"was killed, .* out of memory\. Set a smaller params\.batch"),
         ("sys.stdout.write('{\"epo'); sys.stdout.flush(); os.kill(os.getpid(), 9)", r"was killed"),
+        ("print('Welcome')", r"says what our script does not: 'Welcome'\. Run `make vision`"),
+        ("print('[1]')", r"says what our script does not: '\[1\]'"),
+        ("sys.stdout.buffer.write(b'\\xff\\n')", r"says what our script does not"),
     ],
 )
 def test_however_it_ends_the_reason_is_said(script: Path, tmp_path: Path, does: str, said: str) -> None:
@@ -183,6 +186,12 @@ def test_nothing_is_left_on_the_disk(tmp_path: Path, script: Path, monkeypatch: 
     with pytest.raises(TrainingError, match="exit code 5"):
         train_network(digit_work(30), HERE)
     assert [path.name for path in tmp_path.iterdir()] == ["script.py"]
+
+
+def test_a_program_that_is_none_of_ours_and_leaves_nothing_is_told_of(script: Path) -> None:
+    script.write_text("")
+    with pytest.raises(TrainingError, match=r"ended well and left no network\. Run `make vision`"):
+        train_network(digit_work(30), HERE)
 
 
 def test_too_little_room_on_the_disk_is_said_before_anything_is_written(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import TrainingError
-from perennial.training.network.job import REFUSED
+from perennial.training.network.job import REFUSED, Result
 
 VARIABLE = "PERENNIAL_VISION_PYTHON"
 SCRIPT = Path(__file__).with_name("network_script.py")
@@ -21,6 +21,7 @@ _SET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
 }  # fmt: skip
 _KILLED = -9
+_REMEDY = f"Run `make vision`, or name a Python that has the extra `vision` by {VARIABLE}."
 
 Step = Mapping[str, Any]
 
@@ -44,17 +45,14 @@ def run(python: Path | None, folder: Path, told: Callable[[Step], None], *, seco
             be done; says what to do.
     """
     if python is None:
-        raise TrainingError(
-            "PyTorch is not installed, which trains networks.",
-            remedy=f"Run `make vision`, or name a Python that has the extra `vision` by {VARIABLE}.",
-        )
+        raise TrainingError("PyTorch is not installed, which trains networks.", remedy=_REMEDY)
     said = folder / "said"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | _SET
     try:
         with (
             said.open("wb") as errors,
             subprocess.Popen(  # noqa: S603 - our own script
-                [str(python), "-I", "-B", str(SCRIPT), str(folder)], env=environment, text=True,
+                [str(python), "-I", "-B", str(SCRIPT), str(folder)], env=environment, text=True, errors="replace",
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
             ) as process,
         ):  # fmt: skip
@@ -63,6 +61,18 @@ def run(python: Path | None, folder: Path, told: Callable[[Step], None], *, seco
     except OSError as error:
         raise TrainingError(f"{python} cannot be run: {error.strerror}.", remedy=f"Correct {VARIABLE}.") from error
     _check(process.returncode, late.is_set(), refused, said, seconds)
+
+
+def made(folder: Path) -> tuple[Result, bytes]:
+    """What the script left: its result and the network in ONNX.
+
+    Raises:
+        TrainingError: it left nothing, as a program does that is not ours.
+    """
+    try:
+        return Result(**json.loads((folder / "result.json").read_text())), (folder / "model.onnx").read_bytes()
+    except FileNotFoundError as error:
+        raise TrainingError("The process that trains ended well and left no network.", remedy=_REMEDY) from error
 
 
 def _followed(
@@ -83,7 +93,7 @@ def _followed(
         for line in process.stdout:
             if not line.endswith("\n"):
                 break  # it ended in the middle of a word
-            step = json.loads(line)
+            step = _step(line)
             refused = step.get("refused", refused)
             if "refused" not in step:
                 told(step)
@@ -92,6 +102,20 @@ def _followed(
         clock.cancel()
         process.kill()  # whatever ended us ends it
     return refused
+
+
+def _step(line: str) -> Step:
+    """What the script says in one line. Raises TrainingError for what it would not say."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise TrainingError(
+            f"What trains networks says what our script does not: {line.strip()[:80]!r}.",
+            remedy=_REMEDY,
+        )
+    return found
 
 
 def _check(code: int, late: bool, refused: str, said: Path, seconds: float) -> None:

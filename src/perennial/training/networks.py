@@ -27,7 +27,7 @@ from perennial.training.answers import Answers, Ints
 from perennial.training.metrics import measure
 from perennial.training.network.job import Result
 from perennial.training.network_params import NetworkParams, params_of
-from perennial.training.network_process import interpreter, run
+from perennial.training.network_process import interpreter, made, run
 from perennial.training.network_weights import fetch, told
 from perennial.training.outcome import ONNX_TYPE, CandidateReport, TrainedCandidate
 from perennial.training.picture_work import PictureWork
@@ -65,8 +65,7 @@ def train_network(work: PictureWork, python: Path | None = None) -> TrainedCandi
         weights = b"" if work.candidate.weights is None else fetch(work.name, work.candidate.weights, work.store)
         edge = _prepare(work, params, split, weights, folder)
         run(python or interpreter(), folder, lambda step: work.say(progress_line(step)), seconds=params.minutes * 60)
-        result = Result(**json.loads((folder / "result.json").read_text()))
-        onnx = (folder / "model.onnx").read_bytes()
+        result, onnx = made(folder)
         work.say("proving the export")
         parity = _proven(work, folder, onnx, edge)
         onnx, notes = _smaller(work, onnx, folder)
