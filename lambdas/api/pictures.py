@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
 from fastapi import Request, Response
@@ -27,7 +28,12 @@ from perennial.serving.picture_requests import JSON, Kept, PictureRequests, Sent
 from perennial.serving.predictor import Prediction, Predictor
 from perennial.serving.refresh import Snapshot
 
+if TYPE_CHECKING:
+    from perennial.images.record import ImageRecord
+
 STORE_SECONDS = 1.0
+Storing = dict[str, Future[None] | PerennialError]
+"""By the ids of predictions: their pictures on the way to S3, or why they are not."""
 ACCEPT = "multipart/form-data, image/*, application/octet-stream, application/json"
 
 
@@ -38,22 +44,17 @@ async def predict_pictures(request: Request, snapshot: Snapshot, requests: Pictu
     content_type = dict(request.scope["headers"]).get(b"content-type", b"")
     media_type = _media_type(content_type, requests)
     body = await read_body(request, requests.limit(media_type), advice=" Send a smaller picture, or fewer at once.")
-    sent, kept = await services.of_picture(
-        lambda: _read(requests.read(body, media_type, content_type), snapshot.predictor, explained=explained)
+    made = await services.of_picture(
+        lambda: _make(request, snapshot, requests.read(body, media_type, content_type), explained=explained)
     )
-    ids = [uuid7(trace.at, services.entropy(10)) for _ in kept]
-    storing = _store(request, snapshot, sent, kept, ids)
-    predictions, explanation = await services.of_picture(
-        lambda: _predict(snapshot.predictor, sent, kept, explained=explained)
-    )
-    content = await answer_of(request, snapshot, Answered(predictions, ids, sent.single))
-    if explanation is not None:
-        content["explanation"] = explanation.content()
+    content = await answer_of(request, snapshot, made.answered)
+    if made.explanation is not None:
+        content["explanation"] = made.explanation.content()
     answer = to_json(content)
-    withheld = await _lost(request, storing)
-    records = [picture.record for picture in kept]
+    withheld = await _lost(request, made.storing)
+    predictions, ids, _ = made.answered
     occasion = Occasion(trace.time, trace.request_id)
-    trace.captured = services.capture.lines(snapshot, occasion, records, predictions, ids, withheld=withheld)
+    trace.captured = services.capture.lines(snapshot, occasion, made.records, predictions, ids, withheld=withheld)
     return Response(answer, media_type="application/json")
 
 
@@ -77,10 +78,29 @@ def _wants_explanation(request: Request) -> bool:
     return given == ["1"]
 
 
-def _read(sent: Sent, predictor: Predictor, *, explained: bool) -> tuple[Sent, list[Kept]]:
+class _Made(NamedTuple):
+    """What a thread made of a request: its answers, what is captured of them, and the storing that it began."""
+
+    answered: Answered
+    records: Sequence[ImageRecord]
+    explanation: Explanation | None
+    storing: Storing
+
+
+def _make(request: Request, snapshot: Snapshot, sent: Sent, *, explained: bool) -> _Made:
+    """All that takes long, at a stretch: a request that was begun waits for none of those that come after it.
+
+    Raises InvalidRecord, which the pictures and the question may be.
+    """
     if explained and not sent.single:
         raise InvalidRecord((("explain", "Send one picture to have its prediction explained"),))
-    return sent, look_at(sent, predictor)
+    kept = look_at(sent, snapshot.predictor)
+    services, at = services_of(request), trace_of(request.scope).at
+    ids = [uuid7(at, services.entropy(10)) for _ in kept]
+    storing = _store(request, snapshot, sent, kept, ids)
+    predictions, explanation = _predict(snapshot.predictor, sent, kept, explained=explained)
+    records = [picture.record for picture in kept]
+    return _Made(Answered(predictions, ids, sent.single), records, explanation, storing)
 
 
 def _predict(
@@ -94,13 +114,11 @@ def _predict(
     return predictions, explain(predictor, kept[0].pixels, predictions[0]) if explained else None
 
 
-def _store(
-    request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept], ids: Sequence[str]
-) -> dict[str, Future[None] | PerennialError]:
+def _store(request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept], ids: Sequence[str]) -> Storing:
     """Begin to store the pictures whose predictions are captured, by the ids of these."""
     services = services_of(request)
     spec = snapshot.predictor.manifest.spec
-    storing: dict[str, Future[None] | PerennialError] = {}
+    storing: Storing = {}
     for picture, data, identifier in zip(kept, sent.pictures, ids, strict=True):
         if spec.monitor.capture and is_sampled(identifier, spec.monitor.capture):
             try:
@@ -110,7 +128,7 @@ def _store(
     return storing
 
 
-async def _lost(request: Request, storing: dict[str, Future[None] | PerennialError]) -> list[str]:
+async def _lost(request: Request, storing: Storing) -> list[str]:
     """The ids of predictions whose picture is not known to be stored; tells why, once a request."""
     if not storing:
         return []

@@ -95,6 +95,39 @@ def tiled_tiff(tile: tuple[int, int]) -> bytes:
     )  # fmt: skip
 
 
+def tiles_beyond(width: int = 5_000_000, height: int = 8, tile: tuple[int, int] = (8_000, 4_992)) -> bytes:
+    """A TIFF of few pixels whose every tile is mostly beyond them, and is one and the same 40 KB."""
+    packed = zlib.compress(b"\0" * (tile[0] * tile[1]), 9)
+    tiles = -(-width // tile[0]) * -(-height // tile[1])
+    offsets, sizes = struct.pack("<I", 8) * tiles, struct.pack("<I", len(packed)) * tiles
+    places = (8 + len(packed), 8 + len(packed) + len(offsets)) if tiles > 1 else (8, len(packed))
+    return tiff_of(
+        [
+            (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
+            (322, 4, 1, tile[0]), (323, 4, 1, tile[1]), (324, 4, tiles, places[0]), (325, 4, tiles, places[1]),
+        ],
+        packed + offsets + sizes,
+    )  # fmt: skip
+
+
+def strips_tiff(rows: int) -> bytes:
+    """A TIFF of 8 pixels a row, each row a strip, all at the same place."""
+    return tiff_of(
+        [
+            (256, 4, 1, 8), (257, 4, 1, rows), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, rows, 16),
+            (277, 3, 1, 1), (278, 4, 1, 1),
+        ],
+        b"\0" * 8 + struct.pack("<I", 8) * rows,
+    )  # fmt: skip
+
+
+def exif_jpeg(segments: int, size: int) -> bytes:
+    """A JPEG whose EXIF goes on through that many segments of ``size`` bytes."""
+    jpeg = picture_bytes(format="JPEG")
+    segment = b"Exif\0\0" + b"z" * size
+    return jpeg[:2] + (b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment) * segments + jpeg[2:]
+
+
 def rle_bmp(width: int = 255, height: int = 32) -> bytes:
     """A BMP of runs of four bits."""
     data = (bytes([width, 0x12]) + b"\0\0") * height + b"\0\1"

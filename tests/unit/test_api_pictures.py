@@ -13,12 +13,14 @@ import pytest
 
 from lambdas.api.app import create_app
 from lambdas.api.shapes import Answer, Answers
+from lambdas.api.workers import Workers
 from perennial import keys
 from perennial.images.decode import decode
 from perennial.images.pixels import framed
 from perennial.images.record import read_record
 from perennial.serving.captured import CapturedPrediction, parse
 from perennial.serving.picture_requests import MAX_BYTES
+from perennial.serving.predictor import Predictor
 from perennial.settings import Settings
 from tests.support.events import Reply, caller
 from tests.support.models import IRIS_RECORD, build, make_spec, promote
@@ -305,12 +307,39 @@ class TestTables:
         assert asyncio.run(serve()) == (200, [200] * 4)
 
 
-def test_a_line_that_is_too_long_is_a_503(
+def test_a_picture_that_was_begun_is_answered_before_the_next_is(
     built: BuiltPictures, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lambdas.api.workers.MAX_WAITING", 0)
-    from lambdas.api.workers import Workers
+    """Who came first would else wait for all who came after, and could be refused once their picture was read."""
+    import asyncio
 
+    told: list[str] = []
+
+    def read(*args: Any, **options: Any) -> Any:
+        told.append("read")
+        return read_record(*args, **options)
+
+    def predicted(self: Predictor, *args: Any) -> Any:
+        told.append("predicted")
+        return predict_framed(self, *args)
+
+    predict_framed = Predictor.predict_framed
+    monkeypatch.setattr("perennial.images.record.read_record", read)
+    monkeypatch.setattr(Predictor, "predict_framed", predicted)
+    app = create_app(SETTINGS, bucket.store)
+    object.__setattr__(app.state.services, "_workers", Workers(threads=1))
+
+    async def serve() -> list[int]:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+            headers = {"content-type": "image/png"}
+            posts = [client.post(PREDICT, content=PHOTO, headers=headers) for _ in range(4)]
+            return [found.status_code for found in await asyncio.gather(*posts)]
+
+    assert asyncio.run(serve()) == [200] * 4
+    assert told == ["read", "predicted"] * 4
+
+
+def test_a_line_that_is_too_long_is_a_503(built: BuiltPictures, bucket: Bucket) -> None:
     app = create_app(SETTINGS, bucket.store)
     object.__setattr__(app.state.services, "_workers", Workers(limit=0))
     found = upload(caller(app), PHOTO)

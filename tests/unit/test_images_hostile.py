@@ -17,7 +17,7 @@ from PIL import Image
 from perennial.errors import InvalidPicture
 from perennial.images.decode import MAX_BYTES, decode
 from perennial.images.kinds import webp_size
-from perennial.images.limits import MAX_SCANS, MAX_SEGMENTS, MAX_TAGS
+from perennial.images.limits import MAX_SCANS, MAX_SEGMENTS, MAX_STRIPS, MAX_TAGS
 from perennial.images.record import read_record
 from tests.support.hostile_pictures import (
     HTML_GIF,
@@ -25,6 +25,7 @@ from tests.support.hostile_pictures import (
     animation,
     apng,
     bomb_png,
+    exif_jpeg,
     exif_overlapping,
     grey_tiff,
     png_chunk,
@@ -32,7 +33,9 @@ from tests.support.hostile_pictures import (
     rle_bmp,
     scans_jpeg,
     segments_jpeg,
+    strips_tiff,
     tiled_tiff,
+    tiles_beyond,
     webp_claiming,
 )
 from tests.support.pictures import blotches, picture_bytes
@@ -104,12 +107,18 @@ def test_pictures_with_next_to_no_pixels_are_refused(format: str, size: tuple[in
             (24).to_bytes(4, "little"), (60_000).to_bytes(4, "little")) + b"\0\0",
         picture_bytes(format="BMP")[:18] + (30_000).to_bytes(4, "little") * 2 + picture_bytes(format="BMP")[26:],
         tiled_tiff((20_000, 10_000)),
+        tiles_beyond(),
     ],
-    ids=["png", "png of 81 MP", "webp", "gif", "tiff", "bmp", "tile"],
+    ids=["png", "png of 81 MP", "webp", "gif", "tiff", "bmp", "tile", "tiles"],
 )  # fmt: skip
 def test_decompression_bombs_are_refused_before_they_unpack(data: bytes) -> None:
     assert len(data) < 200_000
     assert refused(data).kind == "large"
+
+
+def test_tiles_that_stand_out_as_they_do_are_read() -> None:
+    assert decode(tiles_beyond(1_000, 700, (256, 256))).pixels.shape == (700, 1_000, 3)
+    assert decode(tiles_beyond(100, 90, (1_024, 1_024))).pixels.shape == (90, 100, 3)
 
 
 @pytest.mark.parametrize("pixels", [200_000_000, 900_000_000])
@@ -155,13 +164,25 @@ def test_what_follows_a_picture_does_not_matter_to_what_it_shows() -> None:
     [
         scans_jpeg(MAX_SCANS),
         segments_jpeg(MAX_SEGMENTS - 100),
+        exif_jpeg(MAX_SEGMENTS - 100, 4_800),
+        strips_tiff(MAX_STRIPS),
         png_with(*[png_chunk(b"tEXt", b"a\0b")] * 10_000),
         png_with(*[png_chunk(b"abCd", b"")] * 10_000),
         png_with(*[png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(900_000), 9))] * 20),
         png_with(png_chunk(b"eXIf", exif_overlapping(10_000, 3_000_000))),
         grey_tiff(more=[(40_000 + tag, 1, 700, 8) for tag in range(900)]),
     ],
-    ids=["scans", "segments", "text", "chunks", "packed text", "overlapping exif", "overlapping tags"],
+    ids=[
+        "scans",
+        "segments",
+        "exif",
+        "strips",
+        "text",
+        "chunks",
+        "packed text",
+        "overlapping exif",
+        "overlapping tags",
+    ],
 )
 def test_much_metadata_is_passed_over_quickly(data: bytes) -> None:
     started = time.process_time()
@@ -174,14 +195,20 @@ def test_much_metadata_is_passed_over_quickly(data: bytes) -> None:
     [
         (scans_jpeg(MAX_SCANS + 1), "more than 64 scans"),
         (scans_jpeg(5_000), "more than 64 scans"),
-        (segments_jpeg(MAX_SEGMENTS + 1), "more than 10,000 parts"),
-        (segments_jpeg(1_000_000), "more than 10,000 parts"),
+        (segments_jpeg(MAX_SEGMENTS + 1), "more than 1,000 parts"),
+        (segments_jpeg(1_000_000), "more than 1,000 parts"),
+        (exif_jpeg(9_900, 430), "more than 1,000 parts"),
+        (strips_tiff(MAX_STRIPS + 1), "strips or tiles, of at most 50,000"),
+        (strips_tiff(1_100_000), "strips or tiles, of at most 50,000"),
         (grey_tiff(more=[(1_000 + tag, 1, 1, 0) for tag in range(MAX_TAGS + 1)]), "tags, of at most 1,000"),
         (picture_bytes(mode="1", format="TIFF", compression="group4"), "a TIFF compressed by group4"),
         (picture_bytes(mode="1", format="TIFF", compression="group3"), "a TIFF compressed by group3"),
         (rle_bmp(), "a compressed BMP"),
     ],
-    ids=["scans", "many scans", "segments", "many segments", "tags", "fax 4", "fax 3", "bmp"],
+    ids=[
+        "scans", "many scans", "segments", "many segments", "exif", "strips", "many strips", "tags", "fax 4", "fax 3",
+        "bmp",
+    ],
 )  # fmt: skip
 def test_what_would_take_long_or_flood_the_log_is_refused_at_once(data: bytes, says: str) -> None:
     started = time.process_time()

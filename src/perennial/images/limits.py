@@ -18,10 +18,12 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 8
 MAX_SCANS = 64
 """Of a progressive JPEG, which go over all pixels each: encoders write ten, a hostile 4 MB could hold 60,000."""
-MAX_SEGMENTS = 10_000
-"""Of a JPEG, before and between its scans: 20 MB of metadata need 300."""
+MAX_SEGMENTS = 1_000
+"""Of a JPEG, before and between its scans: 20 MB of metadata need 300, and Pillow copies all EXIF anew for each."""
 MAX_TAGS = 1_000
 """Of a TIFF: cameras and scanners write dozens."""
+MAX_STRIPS = 50_000
+"""Of a TIFF, or tiles: each costs Pillow as much as hundreds of pixels, and all may lie in the same few bytes."""
 
 _JPEG_MARKER = re.compile(rb"\xff([\x02-\xcf\xd9-\xfe])")
 """Any but stuffing, restarts and the start, which have no length and stand within a scan too."""
@@ -30,6 +32,7 @@ _TIFF_COMPRESSIONS = frozenset({"raw", "packbits", "tiff_lzw", "tiff_deflate", "
 """Of photographs. The others are those of fax, whose damage libtiff reports line by line, or hardly ever seen."""
 _BMP_PLAIN = frozenset({0, 3})
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
+_STRIP_OFFSETS, _TILE_OFFSETS = 273, 324
 WITH_ALPHA = frozenset({"RGBA", "RGBa", "LA", "La", "PA"})
 _MODES = WITH_ALPHA | {"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"}
 
@@ -93,10 +96,14 @@ def _check_tags(data: bytes) -> None:
     try:
         (start,) = struct.unpack_from(f"{order}I", data, 4)
         (tags,) = struct.unpack_from(f"{order}H", data, start)
+        if tags > MAX_TAGS:
+            raise _unread(f"has {tags:,} tags, of at most {MAX_TAGS:,}")
+        for place in range(start + 2, start + 2 + 12 * tags, 12):
+            tag, _, count = struct.unpack_from(f"{order}HHI", data, place)
+            if tag in (_STRIP_OFFSETS, _TILE_OFFSETS) and count > MAX_STRIPS:
+                raise _unread(f"has {count:,} strips or tiles, of at most {MAX_STRIPS:,}")
     except struct.error:
         return  # damaged: its reader will say so
-    if tags > MAX_TAGS:
-        raise _unread(f"has {tags:,} tags, of at most {MAX_TAGS:,}")
 
 
 def _check_tiff(image: Image.Image) -> None:
@@ -106,6 +113,18 @@ def _check_tiff(image: Image.Image) -> None:
     width, height = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))  # type: ignore[attr-defined]
     if width or height:
         check_size(width, height)
+        _check_tiles(image.size, (width, height))
+
+
+def _check_tiles(size: tuple[int, int], tile: tuple[int, int]) -> None:
+    """Tiles stand out at the right and below, and are decoded whole: a wide picture of tall ones is mostly that."""
+    width, height = (-(-whole // part) * part for whole, part in zip(size, tile, strict=True))
+    if width * height > 2 * MAX_PIXELS:
+        raise InvalidPicture(
+            f"has tiles of {width * height // 1_000_000:,} million pixels, of at most {2 * MAX_PIXELS // 1_000_000}",
+            "Send it smaller.",
+            kind="large",
+        )
 
 
 def _unread(what: str) -> InvalidPicture:
