@@ -28,25 +28,38 @@ def fingerprint(picture: Picture) -> bytes:
 
 
 def near_pairs(prints: Sequence[bytes]) -> Iterable[tuple[int, int]]:
-    """Positions of every two copies, the smaller first. Flat pictures are copies where they are of one grey.
+    """Ties that hold copies together, as positions, the smaller first: along them each reaches every copy of it.
 
-    Compared block by block: memory stays bounded, time grows with the square of their number.
+    They are fewer than there are prints, though all be alike, as the frames of a camera that stands still. Flat
+    pictures are copies where they are of one grey. Compared block by block: memory stays bounded, time grows with the
+    square of their number.
     """
     raw = np.frombuffer(b"".join(prints), np.uint8).reshape(-1, LENGTH).astype(np.float32)
     centred = raw - raw.mean(axis=1, keepdims=True)
     norms = np.linalg.norm(centred, axis=1, keepdims=True)
     flat = norms[:, 0] == 0
     unit = np.divide(centred, norms, out=np.zeros_like(centred), where=norms > 0)
+    group = np.arange(len(unit))
     for start in range(0, len(unit), _BLOCK):
         for other in range(start, len(unit), _BLOCK):
-            found = np.argwhere(unit[start : start + _BLOCK] @ unit[other : other + _BLOCK].T >= NEAR)
-            for i, j in found.tolist():
-                if start + i < other + j:
-                    yield start + i, other + j
+            near = unit[start : start + _BLOCK] @ unit[other : other + _BLOCK].T >= NEAR
+            for row in np.flatnonzero(near.any(axis=1)).tolist():
+                yield from _joined(group, start + row, other + np.flatnonzero(near[row]))
     first: dict[bytes, int] = {}
     for place in np.flatnonzero(flat).tolist():
         if (seen := first.setdefault(prints[place], place)) != place:
             yield seen, place
+
+
+def _joined(group: NDArray[np.int64], one: int, copies: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
+    """Ties from ``one`` to those of its copies that ``group`` does not know for such yet, which it does afterwards."""
+    theirs, first = np.unique(group[copies], return_index=True)
+    new = theirs != group[one]
+    if new.any():
+        for other in copies[first[new]].tolist():
+            yield min(one, other), max(one, other)
+        whole = np.append(theirs, group[one])
+        group[np.isin(group, whole)] = whole.min()
 
 
 def related(count: int, *ties: Iterable[tuple[int, int]]) -> NDArray[np.int64]:
