@@ -7,6 +7,7 @@ from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedErr
 from perennial.errors import NotFoundError, PerennialError, StoreRefused, StoreUnavailable
 
 REFUSALS = (PermissionDeniedError, UnauthenticatedError, NotSupportedError)
+_UNREAD = "Encountered object with invalid path"
 RAISED = (BaseError, OSError, ValueError)  # obstore reports a missing object and an illegal key by built-in errors
 
 
@@ -14,6 +15,12 @@ def fault(key: str, error: Exception) -> PerennialError:
     """The error of a read. A 404 says nothing about the key where the bucket itself is missing."""
     if isinstance(error, FileNotFoundError) and "<Code>NoSuchBucket</Code>" not in str(error):
         return NotFoundError(f"{key} does not exist.")
+    if _UNREAD in str(error):
+        return StoreRefused(
+            f"{key}: {reason(error)}",
+            remedy="Remove or rename that object: a key with an empty part, '.', '..' or control characters cannot be "
+            "read, and nothing beside it be listed.",
+        )
     if isinstance(error, (*REFUSALS, FileNotFoundError, ValueError)):
         return refused(key, error)
     return StoreUnavailable(f"{key}: {reason(error)}", remedy="Check the endpoint, the credentials and the bucket.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import boto3
 import pytest
 
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreRefused, StoreUnavailable
@@ -130,3 +131,16 @@ def test_nobody_listening_is_an_outage(bucket: Settings) -> None:
     store = open_store(bucket.model_copy(update={"aws_endpoint_url": "http://127.0.0.1:9"}))
     with pytest.raises(StoreUnavailable):
         store.find("m/a")
+
+
+@pytest.mark.parametrize("key", ["m/landing//1.csv", "m/landing/../1.csv", "m/landing/a\tb.csv"])
+def test_an_object_that_no_listing_may_name_is_told_of_with_the_remedy(
+    plain: Store, bucket: Settings, key: str
+) -> None:
+    plain.put_new("m/landing/1.csv", b"mine")
+    other = boto3.client("s3", endpoint_url=bucket.aws_endpoint_url, region_name=bucket.region)
+    other.put_object(Bucket=bucket.bucket, Key=key, Body=b"theirs")
+    with pytest.raises(StoreRefused) as caught:
+        plain.list("m/landing/")
+    assert key in caught.value.message
+    assert caught.value.remedy is not None and caught.value.remedy.startswith("Remove or rename that object")
