@@ -220,6 +220,8 @@ def test_places_that_are_none_fail_alone_and_hold_nothing_up(tmp_path: Path) -> 
         "s3://../other/key.png": "names no object of a bucket",
         "s3://a b/key.png": "names no object of a bucket",
         "s3://Lake!/key.png": "names no object of a bucket",
+        "s3://lake//key.png": "names no object of a bucket",
+        "s3://lake/a/../key.png": "names no object of a bucket",
         "s3://lake/key.png": "cannot be read: lake does not answer.",
     }
     table = pa.table({"file": list(rows), "label": ["cat"] * len(rows)})

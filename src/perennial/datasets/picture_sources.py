@@ -15,7 +15,7 @@ from perennial.datasets.ahead import in_order
 from perennial.datasets.class_folders import Place
 from perennial.datasets.fetch import Fetcher
 from perennial.datasets.text import is_missing_mark
-from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreRefused, StoreUnavailable
+from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreUnavailable
 from perennial.images.decode import MAX_BYTES, decode
 from perennial.settings import Settings
 from perennial.spec import ModelSpec
@@ -115,11 +115,11 @@ class PictureSources:
 
     def _of_bucket(self, bucket: str, key: str) -> bytes:
         """An object of any bucket; one that does not answer fails what it was to give, and nothing else."""
-        if not _BUCKET.fullmatch(bucket) or not key:
+        if not _BUCKET.fullmatch(bucket) or any(part in ("", ".", "..") for part in key.split("/")):
             raise DataError("names no object of a bucket")
         try:
             return _stored(self.buckets(bucket), key, self.fetcher.max_bytes)
-        except (StoreRefused, StoreUnavailable) as error:
+        except StoreUnavailable as error:
             raise DataError(f"cannot be read: {error.message}") from error
 
 

@@ -39,6 +39,8 @@ def fetch(name: str, place: str, own: Store, opened: Callable[[str, Store], Stor
         data = _from_s3(place, own, opened) if place.startswith(_S3) else _from_file(Path(place))
     except NotFoundError as error:
         raise TrainingError(f"{key}: {place} is not there.", remedy="Correct it, or put the weights there.") from error
+    except ValueError as error:  # a NUL byte
+        raise TrainingError(f"{key}: {place[:80]!r} is no path.", remedy="Correct it.") from error
     except OSError as error:
         raise TrainingError(
             f"{key}: {place} cannot be read: {error.strerror}.",
@@ -46,6 +48,8 @@ def fetch(name: str, place: str, own: Store, opened: Callable[[str, Store], Stor
         ) from error
     except PerennialError as error:
         raise TrainingError(f"{key}: {error.message}", remedy=error.remedy) from error
+    if not data:
+        raise TrainingError(f"{key}: {place} is empty.", remedy="Put the weights there, or remove the key.")
     if len(data) > MOST_BYTES:
         raise TrainingError(f"{key}: {place} has {len(data):,} bytes.", remedy="Save the state dict alone.")
     return data
