@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,17 @@ from perennial.errors import SettingsError
 from perennial.settings import LOCAL_CREDENTIALS, Settings
 from perennial.store import Store
 from perennial.store_faults import reason
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def is_object(bucket: str, key: str) -> bool:
+    """Whether a bucket of S3 may have this name, and an object in it this key.
+
+    What is no bucket's name would become part of the address that is asked, and of a key with empty parts or dots
+    another object would be read.
+    """
+    return bool(_BUCKET.fullmatch(bucket)) and not any(part in ("", ".", "..") for part in key.split("/"))
 
 
 @dataclass(frozen=True)

@@ -213,7 +213,9 @@ def test_weights_come_from_a_file_or_from_s3(tmp_path: Path) -> None:
     assert told("s3://own/weights/w.bin", b"own", 5).startswith("started from 5 tensors of w.bin (SHA-256 ")
 
 
-@pytest.mark.parametrize("place", ["s3://own/none.bin", "none.bin", ".", "a\0b", "/dev/null"])
+@pytest.mark.parametrize(
+    "place", ["s3://own/none.bin", "none.bin", ".", "a\0b", "/dev/null", "s3://a b/w", "s3://own/"]
+)
 def test_weights_that_are_not_there_are_named_with_their_key(place: str) -> None:
     with pytest.raises(TrainingError, match=r"^candidates\.net\.weights: "):
         fetch("net", place, memory_store(), lambda name, store: store)

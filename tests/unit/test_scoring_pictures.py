@@ -257,7 +257,8 @@ class TestListings:
         names = [digest, "beside.png", "s3://lake/photos/a b.png", f"s3://{BUCKET}/pets/batch/in/mine/beside.png"]
         wrong = {
             "../beside.png": "is no key", "s3://lake": "is no key", "https://example.org/a.png": "address of the web",
-            "0" * 64: "is not there", "s3://lake/photos/": "is no key",
+            "0" * 64: "is not there", "s3://lake/photos/": "is no key", "s3://a b/c.png": "is no key",
+            "s3://../other/c.png": "is no key",
         }  # fmt: skip
         data = "".join(json.dumps({"file": name}) + "\n" for name in [*names, *wrong, None, " "])
         work = world.drop("pets", "mine/list.jsonl", data.encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -21,13 +20,11 @@ from perennial.settings import Settings
 from perennial.spec import ModelSpec
 from perennial.spec_features import label
 from perennial.store import Store
-from perennial.store_opening import open_store
+from perennial.store_opening import is_object, open_store
 
 DOWNLOADS = 8
 DECODERS = 2
 TELL_EVERY = 250
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-"""As S3 names buckets; what is none of these would become part of the address that is asked."""
 Buckets = Callable[[str], Store]
 """Opens a bucket by its name."""
 Progress = Callable[[str], None]
@@ -115,7 +112,7 @@ class PictureSources:
 
     def _of_bucket(self, bucket: str, key: str) -> bytes:
         """An object of any bucket; one that does not answer fails what it was to give, and nothing else."""
-        if not _BUCKET.fullmatch(bucket) or any(part in ("", ".", "..") for part in key.split("/")):
+        if not is_object(bucket, key):
             raise DataError("names no object of a bucket")
         try:
             return _stored(self.buckets(bucket), key, self.fetcher.max_bytes)

@@ -9,7 +9,7 @@ from pathlib import Path
 from perennial.errors import NotFoundError, PerennialError, SettingsError, TrainingError
 from perennial.settings import Settings
 from perennial.store import Store
-from perennial.store_opening import open_store
+from perennial.store_opening import is_object, open_store
 
 MOST_BYTES = 1_000_000_000
 _S3 = "s3://"
@@ -63,6 +63,8 @@ def told(place: str, data: bytes, tensors: int) -> str:
 
 def _from_s3(place: str, own: Store, opened: Callable[[str, Store], Store]) -> bytes:
     bucket, _, key = place.removeprefix(_S3).partition("/")
+    if not is_object(bucket, key):
+        raise TrainingError(f"{place} names no object of S3.", remedy="Correct it: s3://bucket/key.")
     return opened(bucket, own).get(key).data
 
 

@@ -14,6 +14,7 @@ from perennial.errors import NotFoundError
 from perennial.images.decode import MAX_BYTES
 from perennial.scoring.pictures.rows import Unusable, too_large
 from perennial.store import Head, Store
+from perennial.store_opening import is_object
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 PINS = ("version", "etag", "size")
@@ -62,7 +63,7 @@ class BucketPlaces:
         bucket, key = self.bucket, name if name.startswith(f"{self.model}/") else self.folder + name
         if name.startswith(_S3):
             bucket, _, key = name.removeprefix(_S3).partition("/")
-        if not bucket or any(part in ("", ".", "..") for part in key.split("/")):
+        if not is_object(bucket, key):
             raise Unusable("is no key of S3")
         return _object(self.store_of(bucket), key, pins)
 
