@@ -24,6 +24,7 @@ from perennial.datasets.reading import RawFile
 from perennial.datasets.text import holds_single_values, text_of
 from perennial.datasets.validate import Refusal, Validated, missing_column, text_or_none
 from perennial.errors import IntegrityError, InvalidPicture
+from perennial.images.budget import in_the_works
 from perennial.images.decode import decode
 from perennial.images.describe import Descriptors, describe
 from perennial.images.fingerprint import fingerprint
@@ -101,12 +102,14 @@ def _measure(
 
     def read(digest: str) -> _Measured | str:
         try:
-            picture = decode(read_picture(store, spec.name, digest))
+            data = read_picture(store, spec.name, digest)
+            with in_the_works(data):
+                picture = decode(data)
+                return _Measured(describe(picture), fingerprint(picture))
         except IntegrityError as error:
             return f"has no picture: {error.message}"
         except InvalidPicture as error:
             return f"has a picture that {error.reason}"
-        return _Measured(describe(picture), fingerprint(picture))
 
     wanted = [image for image, reason in zip(images, reasons, strict=True) if image is not None and reason is None]
     distinct = list(dict.fromkeys(wanted))

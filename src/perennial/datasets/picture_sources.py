@@ -15,6 +15,7 @@ from perennial.datasets.class_folders import Place
 from perennial.datasets.fetch import Fetcher
 from perennial.datasets.text import is_missing_mark
 from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreUnavailable
+from perennial.images.budget import in_the_works
 from perennial.images.decode import MAX_BYTES, decode
 from perennial.settings import Settings
 from perennial.spec import ModelSpec
@@ -77,7 +78,8 @@ class PictureSources:
             return Taken(place, None, problem)
         try:
             data = self._read(place.where)
-            decode(data)
+            with in_the_works(data):
+                decode(data)
         except InvalidPicture as error:
             return Taken(place, None, error.reason)
         except DataError as error:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from perennial import keys
 from perennial.errors import IntegrityError, InvalidPicture, NotFoundError
+from perennial.images.budget import in_the_works
 from perennial.images.decode import MAX_BYTES, Pixels, decode
 from perennial.images.pixels import framed
 from perennial.spec import Frame
@@ -54,7 +55,9 @@ class Pictures:
 
     def _framed(self, digest: str, frame: Frame) -> Pixels:
         try:
-            return framed(decode(read_picture(self.store, self.model, digest)), frame)
+            data = read_picture(self.store, self.model, digest)
+            with in_the_works(data):
+                return framed(decode(data), frame)
         except InvalidPicture as error:
             raise IntegrityError(f"{keys.image(self.model, digest)}: {error.message}") from error
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from perennial.errors import InvalidPicture
-from perennial.images.decode import MAX_PIXELS, Pixels, claimed_pixels
+from perennial.images.budget import in_the_works
+from perennial.images.decode import Pixels
 from perennial.images.pixels import framed
 from perennial.images.record import read_record
 from perennial.scoring.pictures.rows import Fetch, Unusable
 from perennial.serving.predictor import Matrix
 from perennial.spec import Frame
 from perennial.spec_images import DESCRIPTORS
-
-BUDGET_PIXELS = MAX_PIXELS + 4_000_000
-"""Pixels that all threads together have in the works: one of the largest pictures takes half a gigabyte meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ def see(fetch: Sequence[Fetch], frame: Frame) -> Seen:
     for place, get in enumerate(fetch):
         try:
             data = get()
-            with _BUDGET.taking(claimed_pixels(data)):
+            with in_the_works(data):
                 record = read_record(data)
                 pixels.append(framed(record.picture, frame))
         except (InvalidPicture, Unusable) as error:
@@ -61,28 +57,3 @@ def see(fetch: Sequence[Fetch], frame: Frame) -> Seen:
         measured.append([float(getattr(record, name)) for name in DESCRIPTORS])
     x = np.array(measured, np.float64).reshape(-1, len(DESCRIPTORS))
     return Seen(np.array(places, np.intp), tuple(pixels), x, np.array(list(broken), np.intp), tuple(broken.values()))
-
-
-class Budget:
-    """So many pixels to share between threads: who wants more than are left waits until others are done."""
-
-    def __init__(self, pixels: int) -> None:
-        self._most = self._left = pixels
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taking(self, pixels: int) -> Iterator[None]:
-        """For the block, so many of them, or all."""
-        pixels = min(pixels, self._most)
-        with self._changed:
-            self._changed.wait_for(lambda: self._left >= pixels)
-            self._left -= pixels
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._left += pixels
-                self._changed.notify_all()
-
-
-_BUDGET = Budget(BUDGET_PIXELS)
