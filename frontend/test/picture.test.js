@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { ApiError } from "../src/api.js";
-import { sized } from "../src/files.js";
+import { nameOf, sized } from "../src/files.js";
 import { colorsOf, frameOf, pointsOf, told } from "../src/picture/heat.js";
 import { looksOf } from "../src/picture/kinds.js";
 import { fitted, formats } from "../src/picture/prepare.js";
@@ -59,6 +59,11 @@ test("formats are listed by their names", () => {
 
 test("sizes in the API's sentences are put as a reader knows them", () => {
   assert.equal(sized("has 4,500,001 bytes, of at most 4500000 bytes"), "has 4.5 MB, of at most 4.5 MB");
+});
+
+test("a name does not turn the words after it around", () => {
+  assert.equal(nameOf(new File([], "a\u202egnp.\u2066exe\u200f")), "agnp.exe");
+  assert.equal(nameOf(new File([], "写真 – été 👩‍🔬.jpg")), "写真 – été 👩‍🔬.jpg");
 });
 
 test("the frame of a model is found in the picture", () => {

@@ -6,6 +6,7 @@
 import { html } from "htm/preact";
 import { useRef, useState } from "preact/hooks";
 
+import { nameOf } from "../files.js";
 import { reveal, useLatest } from "../hooks.js";
 import { ModelFacts } from "../result.js";
 import { purpose, titleOf } from "../words.js";
@@ -97,7 +98,7 @@ function useChoice(/** @type {Limits} */ limits, /** @type {() => void} */ onCha
     if (outcome === null) return;
     if ("error" in outcome) {
       const words = outcome.error instanceof PictureError ? outcome.error.message : "It cannot be opened on this device.";
-      return setChoice({ ...NOTHING, problem: `“${files[0].name}”: ${words}` });
+      return setChoice({ ...NOTHING, problem: `“${nameOf(files[0])}”: ${words}` });
     }
     const note = files.length > 1 ? `${outcome.value.note} One at a time: the first of ${files.length} was taken.` : outcome.value.note;
     setChoice({ ...NOTHING, picture: { ...outcome.value, note: note.trim() } });
