@@ -52,7 +52,8 @@ class Candidate(Part):
 
     Of pictures it sees what the frozen extractor ``backbone`` makes of them, or their ``features``. A network of
     ``torch`` learns from the pictures themselves, from ``weights`` (a path, or an address in S3) where they are given.
-    ``size`` is that of the pictures, where it is not the spec's; ``quantize: int8`` makes the graph smaller.
+    ``size`` is that of the pictures, where it is not the spec's; ``quantize: int8`` makes the graph smaller. With
+    ``tiles`` a backbone sees each picture in seven views: the whole, its mirror image, and five parts of it enlarged.
     """
 
     estimator: str
@@ -64,6 +65,7 @@ class Candidate(Part):
     weights: str | None = Field(default=None, min_length=1)
     size: int | None = Field(default=None, ge=8, le=512)
     quantize: Literal["int8"] | None = None
+    tiles: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -100,6 +102,8 @@ class Candidate(Part):
             raise ValueError("a backbone takes pictures in its own size; remove size")
         if self.quantize is not None and self.features is not None:
             raise ValueError("only a network's graph is quantised; remove quantize, or name a backbone or torch")
+        if self.tiles and self.backbone is None:
+            raise ValueError("tiles are seen by a backbone; name one, or remove tiles")
         return self
 
     @field_validator("search")

@@ -68,6 +68,7 @@ def test_a_network_is_its_own_estimator() -> None:
     [
         {"backbone": "mobilenetv2-035", "estimator": LINEAR, "search": {"C": [1, 10]}},
         {"backbone": "a.b_c-1", "estimator": LINEAR, "quantize": "int8"},
+        {"backbone": "b", "estimator": LINEAR, "tiles": True, "quantize": "int8"},
         {"features": "hog", "size": 64, "estimator": "xgboost.XGBClassifier"},
         {"features": "pixels", "size": 8, "estimator": LINEAR},
         {"torch": "depthwise", "weights": "s3://bucket/weights.safetensors", "quantize": "int8"},
@@ -125,6 +126,9 @@ def _yaml(said: dict[str, Any]) -> str:
         ({"features": "hog", "estimator": LINEAR, "weights": "w.pt"}, "those of a network"),
         ({"backbone": "b", "estimator": LINEAR, "size": 64}, "in its own size"),
         ({"features": "pixels", "estimator": LINEAR, "quantize": "int8"}, "only a network's graph"),
+        ({"features": "hog", "estimator": LINEAR, "tiles": True}, "seen by a backbone"),
+        ({"torch": "resnet18", "tiles": True}, "seen by a backbone"),
+        ({"estimator": LINEAR, "tiles": True}, "seen by a backbone"),
         ({"features": "pixels", "estimator": LINEAR, "quantize": "int4"}, "int8"),
         ({"backbone": "../b", "estimator": LINEAR}, "pattern"),
         ({"backbone": "b"}, "estimator"),

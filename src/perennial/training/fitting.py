@@ -59,10 +59,9 @@ class Fitting:
 
     def fit(self, found: Params) -> Pipeline:
         """The pipeline fitted on all training rows. Raises TrainingError."""
-        y = self.problem.y.astype(np.int64) if self.problem.classes else self.problem.y
         with foreign():
             pipeline = self.pipeline(found)
-            pipeline.fit(self.problem.x, y)
+            pipeline.fit(*self.problem.lessons(slice(None)))
         return pipeline
 
     def notes(self) -> tuple[str, ...]:

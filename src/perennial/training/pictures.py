@@ -6,16 +6,17 @@ on one thread, so that they are bit for bit what it will be given when it serves
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 
 import numpy as np
+from numpy.typing import NDArray
 
-from perennial.datasets.pictures import Pictures
 from perennial.errors import TrainingError
 from perennial.export import export_pipeline, prove
-from perennial.export.extractors import Extractor
+from perennial.export.extractors import FEATURES, Extractor
+from perennial.export.graph import INPUT
 from perennial.export.merge import merged
 from perennial.export.picture_parity import BLENDS, Looks, boundary_pictures, look, proof
 from perennial.export.runtime import session
@@ -30,6 +31,7 @@ from perennial.training.outcome import TrainedCandidate
 from perennial.training.picture_work import PictureWork
 from perennial.training.search import WORKERS, Problem
 
+Singles = NDArray[np.float32]
 AHEAD = 8
 TOLD_EVERY = 500
 MOST_NUMBERS = 100_000_000
@@ -41,13 +43,15 @@ def train_pictures(work: PictureWork) -> TrainedCandidate:
     check_estimator(work.name, work.candidate, work.spec.task, work.seed)
     extractor = extractor_of(work)
     _check_room(work, extractor)
-    x = features_of(work, extractor, work.pictures, "training")
+    x, views = lessons_of(work, extractor)
     problem = Problem(
-        x, work.y.astype(np.float64), work.spec.task, work.spec.metric, len(work.classes), work.folds, work.seed
+        x, work.y.astype(np.float64), work.spec.task, work.spec.metric, len(work.classes), work.folds, work.seed, views
     )
     fitting = Fitting(work.name, work.candidate, problem, feature_columns(x.shape[1]), work.classes, work.progress)
     fit = search_and_fit(fitting)
-    holdout_x = features_of(work, extractor, work.holdout, "holdout")
+    work.say(f"features of {len(work.holdout):,} holdout pictures")
+    seen = list(extracted(extractor, work.holdout.framed(extractor.frame)))
+    holdout_x = np.stack(seen) if seen else np.empty((0, extractor.width))
     work.say("exporting, and proving the export")
     with foreign():
         head = export_pipeline(fit.pipeline, fitting.columns, problem.classes)
@@ -57,23 +61,37 @@ def train_pictures(work: PictureWork) -> TrainedCandidate:
     return TrainedCandidate(report_of(fitting, fit, onnx, _both(of_head, whole), extractor.frame), onnx)
 
 
-def features_of(work: PictureWork, extractor: Extractor, pictures: Pictures, what: str) -> Floats:
-    """What the extractor makes of pictures: float64 [n, extractor.width]."""
-    work.say(f"{extractor.width:,} features of each of {len(pictures):,} {what} pictures")
-    found = np.empty((len(pictures), extractor.width))
-    for place, row in enumerate(extracted(extractor, pictures.framed(extractor.frame))):
-        found[place] = row
+def lessons_of(work: PictureWork, extractor: Extractor) -> tuple[Floats, Singles | None]:
+    """Of the training pictures: features [n, width], and those of each view [n, views, width] where there are some."""
+    count = len(work.pictures)
+    x = np.empty((count, extractor.width))
+    views = np.empty((count, extractor.views, extractor.width), np.float32) if extractor.views else None
+    seen = f"{extractor.width:,} features" + (f" in {extractor.views} views" if extractor.views else "")
+    work.say(f"{seen} of each of {count:,} training pictures")
+    for place, found in enumerate(_run(extractor, work.pictures.framed(extractor.frame), None)):
+        x[place] = found[0][0]
+        if views is not None:
+            views[place] = found[1]
         if (place + 1) % TOLD_EVERY == 0:
-            work.say(f"features of {place + 1:,} of {len(pictures):,} {what} pictures")
-    return found
+            work.say(f"features of {place + 1:,} of {count:,} training pictures")
+    return x, views
 
 
 def extracted(extractor: Extractor, pictures: Iterator[Pixels]) -> Iterator[Floats]:
     """The features [width] of each picture: one by one on one thread each, a few of them at once."""
+    for found in _run(extractor, pictures, [FEATURES]):
+        yield np.asarray(found[0][0], dtype=np.float64)
+
+
+def _run(
+    extractor: Extractor, pictures: Iterator[Pixels], names: Sequence[str] | None
+) -> Iterator[Sequence[Floats | Singles]]:
+    """Values of the extractor's graph by name, all of them for None, of each picture."""
     runner = session(extractor.onnx)
 
-    def one(pixels: Pixels) -> Floats:
-        return np.asarray(runner.run(None, {"x": pixels[np.newaxis]})[0][0], dtype=np.float64)
+    def one(pixels: Pixels) -> Sequence[Floats | Singles]:
+        found: Sequence[Floats | Singles] = runner.run(names, {INPUT: pixels[np.newaxis]})
+        return found
 
     with ThreadPoolExecutor(WORKERS) as pool:
         while batch := list(islice(pictures, AHEAD)):
@@ -86,13 +104,14 @@ def feature_columns(count: int) -> tuple[Column, ...]:
 
 
 def _check_room(work: PictureWork, extractor: Extractor) -> None:
-    numbers = len(work.pictures) * extractor.width
-    if numbers > MOST_NUMBERS:
+    each = extractor.width * (1 + extractor.views)
+    if each * len(work.pictures) > MOST_NUMBERS:
         raise TrainingError(
-            f"candidates.{work.name}: {extractor.width:,} numbers of each of {len(work.pictures):,} pictures do not "
-            "fit into memory.",
-            remedy="Set a smaller size, or name a backbone.",
-        )
+            f"candidates.{work.name}: {each:,} numbers of each of {len(work.pictures):,} pictures do not fit into "
+            "memory.",
+            remedy="Name a backbone with fewer features, or remove tiles." if extractor.views
+            else "Set a smaller size, or name a backbone.",
+        )  # fmt: skip
 
 
 def _prove_whole(work: PictureWork, extractor: Extractor, fit: Fit, onnx: bytes, holdout_x: Floats) -> Parity:

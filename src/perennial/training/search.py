@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits
 
 from perennial.errors import TrainingError
 from perennial.spec import LOWER_IS_BETTER, Task
-from perennial.training.answers import Answers, Floats
+from perennial.training.answers import Answers, Floats, Ints
 from perennial.training.folds import Fold, Folds, thin
 from perennial.training.foreign import first_line, foreign
 from perennial.training.metrics import measure
@@ -39,7 +40,10 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Problem:
-    """What every candidate is scored on. ``x`` is float64 [n, columns], ``y`` class index or value [n]."""
+    """What every candidate is scored on. ``x`` is float64 [n, columns], ``y`` class index or value [n].
+
+    Where ``views`` [n, views, columns] are given, rows are learnt from in these, and asked about by their ``x``.
+    """
 
     x: Floats
     y: Floats
@@ -48,6 +52,15 @@ class Problem:
     classes: int
     folds: Folds
     seed: int
+    views: NDArray[np.float32] | None = None
+
+    def lessons(self, rows: Ints | slice) -> tuple[Floats, Floats | Ints]:
+        """What an estimator is fitted on for some rows: x and y, or each view of each of them as a row of its own."""
+        y: Floats | Ints = self.y[rows].astype(np.int64) if self.classes else self.y[rows]
+        if self.views is None:
+            return self.x[rows], y
+        some = self.views[rows]
+        return some.reshape(-1, some.shape[2]).astype(np.float64), y.repeat(some.shape[1])
 
     def better(self, score: float) -> float:
         """A score turned so that higher is better; what is undefined is worst."""
@@ -120,16 +133,9 @@ def fold_score(pipeline: Pipeline, problem: Problem, fold: Fold, rows: int) -> f
     An estimator raises anything here where it cannot work with these parameters or rows.
     """
     size = round(len(fold.train) * rows / len(problem.y))
-    train = thin(
-        fold.train,
-        problem.y,
-        size,
-        problem.seed,
-        stratified=problem.classes > 0,
-        chronological=problem.folds.kind == "chronological",
-    )
-    y = problem.y if not problem.classes else problem.y.astype(np.int64)
-    pipeline.fit(problem.x[train], y[train])
+    chronological = problem.folds.kind == "chronological"
+    train = thin(fold.train, problem.y, size, problem.seed, stratified=problem.classes > 0, chronological=chronological)
+    pipeline.fit(*problem.lessons(train))
     return measure(problem.metric, problem.task, answers_of(pipeline, problem, fold))
 
 
