@@ -45,7 +45,7 @@ async def read_new_batch(request: Request, max_upload: int) -> NewBatch:
         return NewBatch()
     given = parse(await read_json(request, MAX_BYTES) or b"{}")
     if given.size is not None and given.size > max_upload:
-        raise Problem(413, "upload-too-large", f"A file has at most {max_upload} bytes. Send it in parts.")
+        raise Problem(413, "upload-too-large", f"A file has at most {max_upload:,} bytes. Send it in parts.")
     return given
 
 

@@ -61,4 +61,4 @@ def is_json(content_type: bytes) -> bool:
 
 
 def _too_large(limit: int, advice: str) -> Problem:
-    return Problem(413, "body-too-large", f"A body has at most {limit} bytes.{advice}")
+    return Problem(413, "body-too-large", f"A body has at most {limit:,} bytes.{advice}")

@@ -111,7 +111,7 @@ def install(app: FastAPI) -> None:
         trace, services = trace_of(request.scope), services_of(request)
         trace.error = type(error).__name__
         problem = problem_of(error, services.cache.retry_after(request.path_params.get("model", "")))
-        if problem.status >= 500:
+        if problem.status >= 500 and not isinstance(error, TooBusy):
             services.telemetry.failed(error, trace)
         return problem_response(problem, trace.request_id)
 

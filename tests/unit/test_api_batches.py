@@ -198,7 +198,7 @@ class TestOrdered:
     def test_an_announced_size_is_kept_and_bounded(self, bucket: Bucket, call: Any) -> None:
         assert ordered(bucket, order(call, {"size": 1000})).size == 1000
         found = refused(call("POST", "/models/iris/batches", '{"size": 1001}'), 413, "upload-too-large")
-        assert "1000 bytes" in found.detail
+        assert "1,000 bytes" in found.detail
 
 
 class TestRefused:

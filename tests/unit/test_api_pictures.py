@@ -339,12 +339,15 @@ def test_a_picture_that_was_begun_is_answered_before_the_next_is(
     assert told == ["read", "predicted"] * 4
 
 
-def test_a_line_that_is_too_long_is_a_503(built: BuiltPictures, bucket: Bucket) -> None:
+def test_a_line_that_is_too_long_is_a_503(
+    built: BuiltPictures, bucket: Bucket, capsys: pytest.CaptureFixture[str]
+) -> None:
     app = create_app(SETTINGS, bucket.store)
     object.__setattr__(app.state.services, "_workers", Workers(limit=0))
     found = upload(caller(app), PHOTO)
     assert (found.status, found.json["type"]) == (503, "urn:perennial:problem:busy")
     assert found.headers["retry-after"] == "1"
+    assert "Traceback" not in capsys.readouterr().out  # many are turned away at once, and each has its line
 
 
 class TestTooLarge:

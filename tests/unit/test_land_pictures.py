@@ -17,7 +17,7 @@ from perennial.datasets.picture_landing import land_pictures
 from perennial.errors import DataError, StoreUnavailable
 from perennial.store import Store, memory_store
 from tests.support.datasets import DyingStore, make_spec
-from tests.support.pictures import class_folders, image_spec, pet_bytes
+from tests.support.pictures import class_folders, image_spec, pet_bytes, picture_bytes
 
 
 def listed(store: Store, key: str) -> list[dict[str, object]]:
@@ -164,6 +164,12 @@ def test_a_listing_names_paths_relative_to_itself(tmp_path: Path, kind: str) -> 
         (6, "dog/00000.png", "has no label"),
         (7, "ftp://example.org/a.png", "is no address of http, https or s3"),
     ]
+
+
+def test_one_picture_is_no_listing_of_them(tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(picture_bytes(format="JPEG"))
+    with pytest.raises(DataError, match=r"photo\.jpg: is a picture\. Name a folder with a folder for each class"):
+        land_pictures(memory_store(), image_spec(), tmp_path / "photo.jpg")
 
 
 @pytest.mark.parametrize(

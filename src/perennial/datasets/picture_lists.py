@@ -16,6 +16,7 @@ from perennial.datasets.text import holds_single_values, is_missing_mark
 from perennial.datasets.unpack import csv_text, unpacked
 from perennial.datasets.validate import missing_column, nested_column, text_or_none
 from perennial.errors import DataError
+from perennial.images.kinds import begins_as_picture
 from perennial.spec import ModelSpec
 from perennial.spec_features import label
 from perennial.spec_images import LISTING_COLUMNS
@@ -39,6 +40,10 @@ def listed_places(name: str, data: bytes, spec: ModelSpec, locate: Locate) -> tu
         DataError: the file cannot be read, or lacks the column of the pictures, the target or the group.
     """
     assert spec.image is not None
+    if begins_as_picture(data):
+        raise DataError(
+            "is a picture.", file=name, remedy="Name a folder with a folder for each class, or a listing of pictures."
+        )
     raw = read_file(name, _with_commas(name, data))
     column = _place_column(raw, spec)
     paths, labels = _texts(raw, column), _texts(raw, spec.target.column, spec.target.classes or ())

@@ -124,6 +124,8 @@ def _collect(w: Workspace) -> CollectResult:
     counts = {kind: sum(len(one.predictions) for one in files.own if one.kind == kind) for kind in KINDS}
     for one in files.own:
         w.progress(f"collected {len(one.predictions):,} labelled predictions: {one.key}")
+    if waiting:
+        w.progress(f"{waiting:,} labels given through the API wait until there are {FEWEST_FEEDBACK}")
     return CollectResult(
         files=tuple(one.key for one in files.own),
         rows_feedback=counts["feedback"],

@@ -66,7 +66,7 @@ def promote_and_smoke(w: Workspace) -> None:
 def _tell_snapshot(w: Workspace, found: SnapshotResult) -> None:
     w.progress(
         f"dataset {found.dataset[:12]}: {found.train_rows:,} rows to train on, {found.holdout_rows:,} held out, "
-        f"{found.refused:,} refused, {found.duplicates:,} duplicates"
+        f"{found.duplicates:,} of them duplicates; {found.refused:,} refused"
     )
     if found.refused:
         w.progress(f"refused rows with their reasons: {keys.quarantines(w.spec.name)}")

@@ -49,7 +49,9 @@ def train(w: Workspace, candidate: str) -> TrainResult:
     outcome = candidate_of(w, candidate) or train_candidate_of(w, candidate)
     match outcome:
         case CandidateReport():
-            return TrainResult(candidate=candidate, score=outcome.cross_validation.value, notes=outcome.notes)
+            partly = outcome.fold_kind if outcome.fold_kind.startswith("one of ") else None
+            score = outcome.cross_validation.value
+            return TrainResult(candidate=candidate, score=score, folds=partly, notes=outcome.notes)
         case RefusedCandidate():
             return TrainResult(candidate=candidate, refused=outcome.reason, notes=outcome.notes)
 

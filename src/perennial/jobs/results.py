@@ -30,16 +30,19 @@ class SnapshotResult(StepResult):
 
 
 class TrainResult(StepResult):
-    """One candidate: its cross-validated score, or why it was refused."""
+    """One candidate: its cross-validated score, on ``folds`` where not on all of them, or why it was refused."""
 
     candidate: str
     score: float | None = None
+    folds: str | None = None
     refused: str | None = None
     notes: tuple[str, ...] = ()
 
     def summary(self, metric: str) -> str:
         """One line for people."""
-        return f"refused: {self.refused}" if self.score is None else f"{metric} {self.score:.4f} in cross-validation"
+        if self.score is None:
+            return f"refused: {self.refused}"
+        return f"{metric} {self.score:.4f} {f'on {self.folds}' if self.folds else 'in cross-validation'}"
 
 
 class SelectResult(StepResult):
