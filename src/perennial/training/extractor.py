@@ -14,6 +14,7 @@ from perennial.export.extractors.raw import raw_pixels
 from perennial.export.extractors.tiles import FARTHEST, tiled, views_of
 from perennial.export.quantize import calibration_rows, quantized
 from perennial.images.decode import Pixels
+from perennial.training.outcome import AGAIN
 from perennial.training.picture_work import PictureWork
 
 
@@ -48,7 +49,7 @@ def _frozen(work: PictureWork, name: str) -> Extractor:
     try:
         found = backbone_extractor(work.store, name, work.frame)
     except NotFoundError as error:
-        raise TrainingError(f"{place}.backbone: {error.message}", remedy=error.remedy) from error
+        raise TrainingError(f"{place}.backbone: {error.message}", remedy=f"{error.remedy} {AGAIN}") from error
     if work.candidate.tiles and found.frame.size > FARTHEST:
         raise TrainingError(
             f"{place}.tiles: pictures of {2 * found.frame.size} pixels are too large, at most {2 * FARTHEST}.",

@@ -12,6 +12,7 @@ from typing import Any
 
 from perennial.errors import TrainingError
 from perennial.training.network.job import REFUSED, Result
+from perennial.training.outcome import AGAIN
 
 VARIABLE = "PERENNIAL_VISION_PYTHON"
 SCRIPT = Path(__file__).with_name("network_script.py")
@@ -45,7 +46,7 @@ def run(python: Path | None, folder: Path, told: Callable[[Step], None], *, seco
             be done; says what to do.
     """
     if python is None:
-        raise TrainingError("PyTorch is not installed, which trains networks.", remedy=_REMEDY)
+        raise TrainingError("PyTorch is not installed, which trains networks.", remedy=f"{_REMEDY} {AGAIN}")
     said = folder / "said"
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | _SET
     try:

@@ -13,6 +13,8 @@ from perennial.registry.manifest import FileRef, Metric, Parity
 from perennial.spec import Frame, ModelSpec
 
 ONNX_TYPE = "application/octet-stream"
+AGAIN = "Then train with --force, since the data are not new."
+"""What follows on a remedy that lies outside spec and data: what was refused is not tried again by itself."""
 
 
 class _Frozen(BaseModel):
