@@ -27,7 +27,11 @@ export async function beginning(file, length) {
   }
 }
 
-/** What a file is called, for a reader: without what would turn the words after it around. @param {File} file */
-export function nameOf(file) {
-  return file.name.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "");
+/**
+ * What a file is called, for a reader: without what would turn the words after it around.
+ *
+ * @param {{ name: string }} file @param {string} [nameless]  Where nothing else is left.
+ */
+export function nameOf(file, nameless = "file") {
+  return file.name.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "") || nameless;
 }

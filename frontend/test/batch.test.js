@@ -3,9 +3,10 @@ import { test } from "node:test";
 
 import { ApiError } from "../src/api.js";
 import { follow } from "../src/batch/follow.js";
+import { createJobs } from "../src/batch/jobs.js";
 import { memory } from "../src/batch/keep.js";
 import { failureOf, UploadError } from "../src/batch/upload.js";
-import { arranged, holds, lost, objection, spoken, standing, stopped, titled } from "../src/batch/words.js";
+import { arranged, holds, listed, lost, objection, spoken, standing, stopped, titled } from "../src/batch/words.js";
 import { beginning, bytes } from "../src/files.js";
 import { fieldsOf } from "../src/schema.js";
 
@@ -214,6 +215,24 @@ test("the first rows show what the model says before what the file said", () => 
 test("files of one name are told apart by the order they came in", () => {
   const jobs = ["a", "b", "a", "a"].map((name) => ({ name }));
   assert.deepEqual(jobs.map((_, index) => titled(jobs, index)), ["a (3)", "b", "a (2)", "a"]);
+});
+
+test("no name turns the words after it around, on the page or where it is sent", async () => {
+  const file = new File(["x"], "a\u202evsc.\u2066csv");
+  assert.equal(listed([file]), "avsc.csv");
+  assert.match(objection(file, null, "tabular"), /^“avsc\.csv” cannot/);
+  const asked = [];
+  const batch = async (_, { name }) => {
+    asked.push(name);
+    throw new ApiError("refused");
+  };
+  let shown = [];
+  const kept = { all: () => [], keep() {}, drop() {} };
+  const desk = createJobs({ api: { batch }, kept, ways: {}, now: () => 0, onChange: (jobs) => (shown = jobs) });
+  desk.add("iris", [file, new File(["x"], "\u202e")], { output: null, keep: true });
+  await new Promise((done) => setTimeout(done));
+  assert.deepEqual(shown.map(({ name }) => name), ["avsc.csv", "file"]);
+  assert.deepEqual(asked, ["avsc.csv", "file"]);
 });
 
 test("what a column holds is put in words", () => {

@@ -96,6 +96,21 @@ test("what a heat map shows is told in words and figures", () => {
   assert.equal(pointsOf([[-0.123]])[0][0], "−12.3");
 });
 
+test("a place is named only where it stands out", () => {
+  const drops = Array.from({ length: 8 }, () => Array(8).fill(0));
+  drops[0][7] = 0.5;
+  drops[1][6] = 0.49;
+  drops[7][0] = 0.39;
+  assert.match(told({ class: "dog", drops }), /^It looked most at the top right: .* falls by 50 percentage points\.$/);
+  drops[7][0] = 0.4;
+  const words = told({ class: "dog", drops });
+  assert.match(words, /^It looked at several places, .* probability of dog falls by at most 50 percentage points\.$/);
+  assert.doesNotMatch(words, /top|right|bottom|left|middle/);
+  drops[7][0] = -0.5;
+  assert.match(told({ class: "dog", drops }), /most at the top right/);
+  assert.match(told({ class: "dog", drops: [[0.5]] }), /most at the middle/);
+});
+
 test("each refusal of a picture says what happened and what to do", () => {
   const told = (status, more = {}) => explainPicture(new ApiError(more.kind ?? "refused", { status, ...more }));
   assert.deepEqual(told(413, { detail: "It has 5000000 bytes. Send a smaller one." }), {

@@ -190,6 +190,16 @@ def test_the_pages_lead_to_one_another(desk: Open) -> None:
     assert "batch.html" in page.url
 
 
+def test_no_name_turns_the_words_after_it_around(desk: Open) -> None:
+    page = desk().page
+    choose(page, ("a\u202evsc.csv", GOOD), ("b\u2066.csv", ""))
+    expect(page.get_by_role("list", name="Chosen").locator("span").first).to_have_text("avsc.csv")
+    expect(page.locator("#files-problem")).to_have_text("“b.csv” is empty.")
+    page.get_by_role("button", name="Score avsc.csv", exact=True).click()
+    state(page, "done", "avsc.csv")
+    assert [each["name"] for each in kept(page)] == ["avsc.csv"]
+
+
 ATTACK = "<img src=x onerror=\"window.__attacked='yes'\">"
 
 

@@ -162,6 +162,21 @@ def test_models_are_switched_linked_to_and_gone_back_to(visit: Open) -> None:
     expect(page.get_by_label("Sepal length")).to_be_visible()
 
 
+def test_a_model_is_asked_for_as_on_the_page_for_files_too(visit: Open) -> None:
+    page = visit().page
+    form = page.url.partition("#")[0]
+    page.goto(f"{form}?model=student-depression")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Student depression")
+    assert page.url == f"{form}#student-depression"
+    link = page.get_by_role("link", name="Score a file", exact=True)
+    expect(link).to_have_attribute("href", "./batch.html?model=student-depression")
+    page.get_by_label("Model", exact=True).select_option("iris")
+    expect(page.get_by_label("Sepal length")).to_be_visible()
+    assert page.url == f"{form}#iris"
+    page.goto(f"{form}?model=no%20such")
+    expect(page.get_by_text("No model called “no such” is serving.")).to_be_visible()
+
+
 def test_a_link_to_a_model_that_is_gone_says_so(visit: Open) -> None:
     page = visit("no%20such").page
     expect(page.get_by_text("No model called “no such” is serving. This is Iris.")).to_be_visible()

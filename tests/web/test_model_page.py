@@ -357,6 +357,14 @@ def test_a_model_without_a_page_and_a_damaged_one_are_told(watch: Watch, host: S
     expect(page.get_by_role("heading", level=1)).to_have_text("No model has a page yet")
 
 
+def test_a_model_is_asked_for_as_on_the_page_for_files_too(watch: Watch, site: Site) -> None:
+    page = watch(site.page().replace("#", "?model="))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Shop churn")
+    assert page.url == site.page()
+    page.goto(site.page("nope").replace("#", "?model="))
+    expect(page.get_by_role("heading", level=1)).to_have_text("No such model")
+
+
 def test_a_model_that_is_not_here_is_no_model(watch: Watch, site: Site) -> None:
     page = watch(site.page("nope"))
     expect(page.get_by_role("heading", level=1)).to_have_text("No such model")

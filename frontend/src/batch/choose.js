@@ -5,7 +5,7 @@ import { html } from "htm/preact";
 import { useRef, useState } from "preact/hooks";
 
 import { useDropped } from "../drop.js";
-import { beginning, bytes } from "../files.js";
+import { beginning, bytes, nameOf } from "../files.js";
 import { listed, objection } from "./words.js";
 
 const TABLES = ".csv,.tsv,.txt,.jsonl,.ndjson,.parquet,.gz";
@@ -112,8 +112,8 @@ function Chosen({ files }) {
   return html`
     <ul class="chosen" aria-label="Chosen">
       ${files.map(
-        (/** @type {File} */ { name, size }, /** @type {number} */ index) =>
-          html`<li key=${index}><span>${name}</span> <span class="muted">${bytes(size)}</span></li>`,
+        (/** @type {File} */ file, /** @type {number} */ index) =>
+          html`<li key=${index}><span>${nameOf(file)}</span> <span class="muted">${bytes(file.size)}</span></li>`,
       )}
     </ul>
   `;

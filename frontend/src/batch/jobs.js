@@ -1,6 +1,7 @@
 /**
  * The files of this page: sent one after another, followed side by side, found again after the page was loaded again.
  */
+import { nameOf } from "../files.js";
 import { follow } from "./follow.js";
 import { sendFile, UploadError } from "./upload.js";
 
@@ -150,7 +151,7 @@ export function createJobs({ api, kept, ways, now, onChange }) {
         const key = `file-${(count += 1)}`;
         held.set(key, { file, options, batch: null });
         // No more than the API takes, and nothing that is no Unicode.
-        const name = file.name.slice(0, 255).toWellFormed();
+        const name = nameOf(file).slice(0, 255).toWellFormed();
         return /** @type {Job} */ ({ key, model, name, size: file.size, id: "", sent: now(), held: true, stage: { at: "queued" } });
       });
       replace([...added, ...jobs]);

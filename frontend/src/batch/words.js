@@ -2,7 +2,7 @@
  * How files, their states and what stopped them are put to a reader. Pure.
  */
 import { ApiError } from "../api.js";
-import { bytes, sized } from "../files.js";
+import { bytes, nameOf, sized } from "../files.js";
 import { range } from "../schema.js";
 import { count, explain, figure, titleOf } from "../words.js";
 import { UploadError } from "./upload.js";
@@ -174,9 +174,10 @@ const UPLOADS = {
  *
  * @param {File} file @param {Uint8Array | null} start  Its first bytes. @param {Input} input  What the model reads.
  */
-export function objection({ name, size }, start, input) {
+export function objection(file, start, input) {
+  const name = nameOf(file);
   if (start === null) return `“${name}” cannot be read. Is it a folder?`;
-  if (size === 0) return `“${name}” is empty.`;
+  if (file.size === 0) return `“${name}” is empty.`;
   if (input !== "tabular") return "";
   if (start[0] === 0x50 && start[1] === 0x4b && start[2] < 9) {
     return `“${name}” is an archive or a workbook. Save its table as CSV, and choose that.`;
@@ -243,7 +244,7 @@ function cut(/** @type {string} */ text) {
 
 /** `customers.csv`, or `3 files`. @param {{ name: string }[]} files */
 export function listed(files) {
-  return files.length === 1 ? files[0].name : count(files.length, "file");
+  return files.length === 1 ? nameOf(files[0]) : count(files.length, "file");
 }
 
 /** What one of the files is called, newest first: by its name, and a number where it is not the first of that name. */

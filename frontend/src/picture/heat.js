@@ -10,6 +10,8 @@ import { figure } from "../words.js";
 
 /** A drop below this, of a probability from 0 to 1, is no sign of having looked there. */
 const FAINT = 0.02;
+/** A place is named where no part elsewhere comes to this share of its drop. */
+const NEAR = 0.8;
 const STRONGEST = 190;
 /** What speaks for the answer is orange, what speaks against it blue: told apart by whoever sees no red or green. */
 const COLORS = { for: [230, 97, 0], against: [26, 90, 200] };
@@ -41,8 +43,13 @@ export function told({ class: label, drops }) {
   if (most < FAINT) {
     return `Covering any one part changes little: the model judges the picture as a whole, or by several parts that say the same.`;
   }
-  const place = placeOf(row / drops.length, column / drops[row].length, 1 / drops.length);
-  return `It looked most at the ${place}: with that part covered, the probability of ${figure(label)} falls by ${points(most)}.`;
+  const place = placeIn(drops, row, column);
+  const falls = `the probability of ${figure(label)} falls by`;
+  const elsewhere = drops.flatMap((cells, y) => cells.filter((_, x) => placeIn(drops, y, x) !== place));
+  if (Math.max(...elsewhere) >= NEAR * most) {
+    return `It looked at several places, at none clearly most: with one of these parts covered, ${falls} at most ${points(most)}.`;
+  }
+  return `It looked most at the ${place}: with that part covered, ${falls} ${points(most)}.`;
 }
 
 /** Percentage points, row by row. @param {number[][]} drops */
@@ -57,11 +64,11 @@ function strongest(/** @type {number[][]} */ drops) {
   return found;
 }
 
-/** Which ninth of the picture a part is in, by where it begins and how large it is, from 0 to 1. */
-function placeOf(/** @type {number} */ top, /** @type {number} */ left, /** @type {number} */ size) {
-  const third = (/** @type {number} */ start) => Math.min(2, Math.floor((start + size / 2) * 3));
-  const row = ["top", "middle", "bottom"][third(top)];
-  const column = ["left", "", "right"][third(left)];
+/** Which ninth of the picture a part is in, by its middle. */
+function placeIn(/** @type {number[][]} */ drops, /** @type {number} */ y, /** @type {number} */ x) {
+  const third = (/** @type {number} */ index, /** @type {number} */ count) => Math.floor(((index + 0.5) / count) * 3);
+  const row = ["top", "middle", "bottom"][third(y, drops.length)];
+  const column = ["left", "", "right"][third(x, drops[y].length)];
   return [row, column].filter(Boolean).join(" ");
 }
 

@@ -51,7 +51,7 @@ export async function prepare(file, limits) {
     const { width, height } = bitmap ?? { width: 0, height: 0 };
     const shown = bitmap && (await drawn(bitmap, SHOWN));
     const known = limits.media_types.includes(looks.type);
-    const name = nameOf(file) || "picture";
+    const name = nameOf(file, "picture");
     if (known && file.size <= limits.max_bytes && width * height <= MOST_TAKEN) {
       // In memory, because a camera's file or one on a stick may be gone when it is sent.
       const blob = new Blob([await file.arrayBuffer()], { type: looks.type });
