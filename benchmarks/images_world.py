@@ -32,20 +32,27 @@ BUCKET = "benchmark"
 NAME = "mobilenetv2-035"
 FILE = "backbone/mobilenetv2_035_features.onnx"
 PREPARATION = Preparation(layout="NHWC", size=224, range=(-1.0, 1.0))
-SPEC = ModelSpec.model_validate(
-    {
-        "name": "photographs",
-        "task": "binary",
-        "input": "image",
-        "target": {"column": "label", "positive": "warm", "classes": ["cold", "warm"]},
-        "candidates": {"backbone": {"backbone": NAME, "estimator": "sklearn.linear_model.LogisticRegression"}},
-    }
-)
+WAYS = {"whole": False, "seven views": True}
+"""How the backbone looks at a picture: at the whole, or by `tiles: true` in seven views."""
+
+
+def spec_of(way: str) -> ModelSpec:
+    """The model that looks at photographs in one of the ``WAYS``."""
+    candidate = {"backbone": NAME, "estimator": "sklearn.linear_model.LogisticRegression", "tiles": WAYS[way]}
+    return ModelSpec.model_validate(
+        {
+            "name": f"photographs-{'tiles' if WAYS[way] else 'whole'}",
+            "task": "binary",
+            "input": "image",
+            "target": {"column": "label", "positive": "warm", "classes": ["cold", "warm"]},
+            "candidates": {"backbone": candidate},
+        }
+    )
 
 
 @dataclass(frozen=True)
 class World:
-    """A champion in the bucket behind ``store``, and the package of the API that will serve it."""
+    """A champion for each of the ``WAYS`` in the bucket behind ``store``, and the package that will serve them."""
 
     store: Store
     package: Package
@@ -88,14 +95,15 @@ def prepare(folder: Path, endpoint: str, backbone: Path, pictures: int = 120) ->
     for place, (kind, data) in enumerate(photographs(pictures)):
         (folder / "in" / kind).mkdir(parents=True, exist_ok=True)
         (folder / "in" / kind / f"{place}.jpg").write_bytes(data)
-    land(store, SPEC, folder / "in")
-    done = run_cycle(
-        Workspace(
-            spec=SPEC, store=store, run="benchmark", code="benchmark", api_url=None, progress=lambda line: None,
-            now=lambda: datetime.now(UTC),
-        )
-    )  # fmt: skip
-    assert done.promoted, done
+    for spec in map(spec_of, WAYS):
+        land(store, spec, folder / "in")
+        done = run_cycle(
+            Workspace(
+                spec=spec, store=store, run="benchmark", code="benchmark", api_url=None, progress=lambda line: None,
+                now=lambda: datetime.now(UTC),
+            )
+        )  # fmt: skip
+        assert done.promoted, done
     return World(store, build_package(API, "local", ROOT / "build/benchmark", python=Path(sys.executable)))
 
 
