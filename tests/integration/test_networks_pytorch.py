@@ -69,6 +69,17 @@ def test_what_is_published_answers_as_it_was_scored(trained: TrainedCandidate) -
     assert np.allclose(found.probabilities.sum(axis=1), 1.0)
 
 
+def test_a_class_that_weighs_more_is_missed_less(trained: TrainedCandidate) -> None:
+    work = digit_work(params={**NET["params"], "class_weight": {"8": 30}})
+    heavy = train_network(work)
+
+    def told_to_be_eight(onnx: bytes) -> int:
+        return int((look(onnx, work.pictures.framed(work.frame)).labels == 8).sum())
+
+    assert told_to_be_eight(heavy.onnx) > told_to_be_eight(trained.onnx)
+    assert heavy.report.params["class_weight"] == {"8": 30}
+
+
 def test_its_graph_is_plain_onnx_and_knows_no_machine(trained: TrainedCandidate) -> None:
     model = onnx.load_model_from_string(trained.onnx)
     assert {each.domain for each in model.opset_import} == {""}
@@ -223,7 +234,7 @@ run(interpreter(), Path(sys.argv[1]), lambda step: print("step", flush=True), se
 
 def test_it_ends_and_takes_its_folder_with_it_when_nobody_waits_any_more(tmp_path: Path) -> None:
     work = digit_work(60, params={"epochs": 1000, "patience": 0})
-    job = params_of(work.name, work.candidate, work.frame).job(work.candidate, work.frame, 10, 42)
+    job = params_of(work.name, work.candidate, work.frame).job("net", work.candidate, work.frame, work.classes, 42)
     folder = tmp_path / "job"
     folder.mkdir()
     (folder / "job.json").write_text(json.dumps(asdict(replace(job, width=64))))

@@ -38,6 +38,18 @@ def test_what_is_not_set_follows_from_the_network() -> None:
     assert params_of("net", candidate(torch="depthwise"), GREY).rate == 0.003
 
 
+def test_class_weights_stand_in_the_order_of_the_classes_and_name_classes_only() -> None:
+    def weights(**given: float) -> object:
+        own = candidate(params={"class_weight": given})
+        return params_of("net", own, GREY).job("net", own, GREY, ("NORMAL", "PNEUMONIA"), 1).class_weight
+
+    assert weights(PNEUMONIA=2) == (1.0, 2.0)
+    with pytest.raises(TrainingError, match=r"candidates\.net\.params\.class_weight: 'FLU' is no class"):
+        weights(FLU=2)
+    with pytest.raises(TrainingError, match=r"candidates\.net\.params\.class_weight"):
+        weights(NORMAL=0)
+
+
 def test_with_weights_its_head_learns_first_and_pictures_are_scaled_as_theirs_were() -> None:
     known = params_of("net", candidate(weights="w.safetensors"), Frame(size=32))
     assert (known.stem, known.head_epochs, known.rate) == ("usual", 2, 0.0003)

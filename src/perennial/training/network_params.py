@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from perennial.errors import TrainingError
 from perennial.spec import Candidate, Frame
 from perennial.training.network.job import Job
+from perennial.training.weights import CLASS_WEIGHT, with_indices
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -27,7 +28,8 @@ class NetworkParams(BaseModel):
     ``rate``, which follows a cosine. ``flip`` mirrors half of the pictures: not where left and right matter. ``shift``
     and ``zoom`` move and scale them by up to that share of a side, ``brightness`` and ``contrast`` change them by up to
     that share. ``stem: small`` halves a picture once before ResNet's first block, instead of twice. ``width`` is that
-    of the depthwise network. ``mean`` and ``std`` of each channel, from 0 to 1, scale the pictures. After ``minutes``
+    of the depthwise network. ``class_weight`` is what a picture of a class counts for, 1 where none is
+    named. ``mean`` and ``std`` of each channel, from 0 to 1, scale the pictures. After ``minutes``
     the candidate is refused.
     """
 
@@ -47,6 +49,7 @@ class NetworkParams(BaseModel):
     contrast: Share = 0.15
     stem: Literal["usual", "small"] | None = None
     width: int = Field(default=32, ge=8, le=256)
+    class_weight: dict[str, Annotated[float, Field(gt=0)]] | None = None
     mean: list[float] | None = None
     std: list[Annotated[float, Field(gt=0)]] | None = None
     minutes: float = Field(default=60.0, gt=0, le=1440)
@@ -69,11 +72,17 @@ class NetworkParams(BaseModel):
             chosen |= {"mean": _channels(IMAGENET_MEAN, frame), "std": _channels(IMAGENET_STD, frame)}
         return self.model_copy(update=chosen)
 
-    def job(self, candidate: Candidate, frame: Frame, classes: int, seed: int) -> Job:
-        """What the script is asked for; of parameters that :meth:`of` completed."""
+    def job(self, name: str, candidate: Candidate, frame: Frame, classes: tuple[str, ...], seed: int) -> Job:
+        """What the script is asked for; of parameters that :meth:`of` completed.
+
+        Raises:
+            TrainingError: ``class_weight`` names what is no class.
+        """
         assert candidate.torch is not None and self.head_epochs is not None and self.rate is not None
+        weights = with_indices({CLASS_WEIGHT: self.class_weight}, classes, f"candidates.{name}.params")[CLASS_WEIGHT]
         return Job(
-            network=candidate.torch, size=frame.size, channels=frame.channels, classes=classes, seed=seed,
+            network=candidate.torch, size=frame.size, channels=frame.channels, classes=len(classes), seed=seed,
+            class_weight=None if weights is None else tuple(weights.get(place, 1.0) for place in range(len(classes))),
             weights=candidate.weights is not None, small_stem=self.stem == "small", epochs=self.epochs,
             head_epochs=self.head_epochs, patience=self.patience, batch=self.batch, rate=self.rate,
             weight_decay=self.weight_decay, label_smoothing=self.label_smoothing, flip=self.flip, shift=self.shift,

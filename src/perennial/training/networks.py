@@ -109,7 +109,7 @@ def _prepare(work: PictureWork, params: NetworkParams, split: Split, weights: by
             f"{folder.parent} has {free // 1_000_000:,} MB left, and {needed // 1_000_000:,} MB are needed.",
             remedy="Make room, or name another folder by TMPDIR.",
         )
-    job = params.job(work.candidate, frame, len(work.classes), work.seed)
+    job = params.job(work.name, work.candidate, frame, work.classes, work.seed)
     (folder / "job.json").write_text(json.dumps(asdict(job)))
     if weights:
         (folder / "weights").write_bytes(weights)

@@ -38,6 +38,7 @@ class Job:
     brightness: float
     contrast: float
     width: int
+    class_weight: tuple[float, ...] | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
 

@@ -70,7 +70,7 @@ def train(network: Any, job: Job, data: Data, tell: Tell) -> Trained:
         for parameter in network[0].parameters():
             parameter.requires_grad_(not head_only)
         loss = _epoch(network, job, data, epoch, batches, optimizer, schedule, tell)
-        watched, accuracy = _watch(network, data) if len(data.watch) else (loss, 0.0)
+        watched, accuracy = _watch(network, job, data) if len(data.watch) else (loss, 0.0)
         if not math.isfinite(loss) or not math.isfinite(watched):
             raise Refused(f"its loss is not finite in epoch {epoch}; set a lower params.rate")
         left = (time.monotonic() - started) / epoch * (job.epochs - epoch)
@@ -96,7 +96,7 @@ def _epoch(network: Any, job: Job, data: Data, epoch: int, batches: int, optimiz
         pictures, labels = data.batch(rows)
         optimizer.zero_grad(set_to_none=True)
         logits = network(data.scaled(varied(pictures, job, rng)))
-        loss = functional.cross_entropy(logits, labels, label_smoothing=job.label_smoothing)
+        loss = _loss(job, logits, labels, label_smoothing=job.label_smoothing)
         loss.backward()
         optimizer.step()
         schedule.step()
@@ -130,11 +130,17 @@ def calibrate(network: Any, data: Data) -> float:
     return 1.0 / sharpness
 
 
-def _watch(network: Any, data: Data) -> tuple[float, float]:
+def _loss(job: Job, logits: Any, labels: Any, **options: float) -> Any:
+    """Mean cross entropy, of which each class has its weight."""
+    weight = None if job.class_weight is None else torch.tensor(job.class_weight, dtype=logits.dtype)
+    return functional.cross_entropy(logits, labels, weight=weight, **options)
+
+
+def _watch(network: Any, job: Job, data: Data) -> tuple[float, float]:
     """Mean loss and accuracy on the pictures that are watched."""
     logits, labels = _watched(network, data)
     right = (logits.argmax(dim=1) == labels).double().mean()
-    return float(functional.cross_entropy(logits, labels)), float(right)
+    return float(_loss(job, logits, labels)), float(right)
 
 
 def _watched(network: Any, data: Data) -> tuple[Any, Any]:
