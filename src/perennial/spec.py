@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_serializer, field_validator, model_validator
 
 from perennial.canonical import canonical
+from perennial.spec_candidates import Candidate
 from perennial.spec_checks import NAME, contradictions
 from perennial.spec_features import CategoryFeature, DateFeature, Feature, NumberFeature, Part, Target, label
 from perennial.spec_images import Frame, ImageInput, described
@@ -17,7 +18,6 @@ from perennial.spec_policy import (
     LOWER_IS_BETTER,
     METRICS,
     Batch,
-    Candidate,
     GatePolicy,
     Holdout,
     Monitor,

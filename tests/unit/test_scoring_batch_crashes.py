@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ import pytest
 from perennial import keys
 from perennial.serving.batch_job import BatchCounts
 from tests.support import models
-from tests.support.batch_world import Killed, World, csv_of, dying
+from tests.support.batch_deaths import deliver_often, die_at_each_message, die_at_each_request
+from tests.support.batch_world import World, csv_of
 
 CHAMPION = models.build()
 HEADER = models.MEASURES
@@ -38,58 +38,24 @@ def scored_once(world: World, model: str, work: str) -> bytes:
     return data
 
 
+def one_file(rows: int, *, bad: int, part_bytes: int | None = None) -> tuple[World, str]:
+    world = World() if part_bytes is None else World(part_bytes=part_bytes)
+    models.promote(world.store, CHAMPION)
+    return world, world.drop("iris", "a.csv", file_of(rows, bad=bad))
+
+
+def of_iris(world: World, work: str) -> bytes:
+    return scored_once(world, "iris", work)
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_file_is_scored_once_wherever_a_worker_dies(after: bool) -> None:
-    """At each request of a worker in turn, until one gets through without dying."""
-    expected = None
-    for at in range(1, 100):
-        world = World()
-        models.promote(world.store, CHAMPION)
-        work = world.drop("iris", "a.csv", file_of(50, bad=3))
-        (body,) = world.messages
-        died = False
-        try:
-            world.work(body, world.bench(dying(at, after=after)))
-        except Killed:
-            died = True
-        world.run()
-        data = scored_once(world, "iris", work)
-        expected = expected or data
-        assert data == expected
-        if not died:
-            assert at > 8
-            return
-    pytest.fail("it never got through")
+    die_at_each_request(lambda: one_file(50, bad=3), of_iris, after=after)
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_file_in_parts_is_scored_once_wherever_its_workers_die(after: bool) -> None:
-    """Every worker dies at its n-th request, at whatever message; each message then comes again, last ones first."""
-    expected = None
-    for at in range(1, 60):
-        world = World(part_bytes=400)
-        models.promote(world.store, CHAMPION)
-        work = world.drop("iris", "a.csv", file_of(60, bad=5))
-        died = 0
-        tried: set[str] = set()
-        while world.messages:
-            body = world.messages.pop()
-            if body in tried:
-                world.work(body)
-                continue
-            tried.add(body)
-            try:
-                world.work(body, world.bench(dying(at, after=after)))
-            except Killed:
-                died += 1
-                world.messages.append(body)
-        data = scored_once(world, "iris", work)
-        expected = expected or data
-        assert data == expected
-        if not died:
-            assert at > 15
-            return
-    pytest.fail("it never got through")
+    die_at_each_message(lambda: one_file(60, bad=5, part_bytes=400), of_iris, after=after)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -101,24 +67,13 @@ def test_many_files_delivered_often_shuffled_and_with_kills_have_one_result_each
     kinds = [chance.choice(["small", "large", "bad"]) for _ in range(30)]
     files = {"small": file_of(8, bad=1), "large": file_of(160, bad=9), "bad": b"sepal_length\n1\n"}
     works = {world.drop("iris", f"{number}.csv", files[kind]): kind for number, kind in enumerate(kinds)}
-    waiting: list[str] = []
     later = models.build(seed=9)
-    promoted = False
-    while world.messages or waiting:
-        for body in world.messages:
-            waiting += [body] * chance.randint(1, 5)
-        world.messages.clear()
-        body = waiting.pop(chance.randrange(len(waiting)))
-        if chance.random() < 0.3:
-            with suppress(Killed):
-                world.work(body, world.bench(dying(chance.randint(1, 30), after=chance.random() < 0.5)))
-            waiting.append(body)  # whoever dies has not deleted its message
-        else:
-            world.work(body)
-        if not promoted and len(world.keys_of("iris/batch/status/")) > 40:
-            models.promote(world.store, later)
-            promoted = True
-    assert promoted
+    deliver_often(
+        world,
+        chance,
+        due=lambda: len(world.keys_of("iris/batch/status/")) > 40,
+        promote=lambda: models.promote(world.store, later),
+    )
     assert set(world.store.folders(keys.batch_works("iris"))) == set(works)
     for work, kind in works.items():
         if kind == "bad":

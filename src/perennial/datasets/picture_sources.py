@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from perennial import keys
 from perennial.datasets.ahead import in_order
 from perennial.datasets.class_folders import Place
 from perennial.datasets.fetch import Fetcher
+from perennial.datasets.pictures import put_picture
 from perennial.datasets.text import is_missing_mark
 from perennial.errors import DataError, InvalidPicture, NotFoundError, StoreUnavailable
 from perennial.images.budget import in_the_works
@@ -84,11 +83,7 @@ class PictureSources:
             return Taken(place, None, error.reason)
         except DataError as error:
             return Taken(place, None, error.message.rstrip("."))
-        digest = hashlib.sha256(data).hexdigest()
-        key = keys.image(self.spec.name, digest)
-        if not self.store.exists(key):
-            self.store.put_new(key, data)
-        return Taken(place, digest)
+        return Taken(place, put_picture(self.store, self.spec.name, data))
 
     def _unlabelled(self, place: Place) -> str | None:
         """What is wrong with the label of a place; None where it is one."""

@@ -63,9 +63,11 @@ class Pictures:
 
 
 def put_picture(store: Store, model: str, data: bytes) -> str:
-    """Store the bytes of a picture under their SHA-256 (hex), and return it."""
+    """Store the bytes of a picture under their SHA-256 (hex), unless they are there, and return it."""
     digest = hashlib.sha256(data).hexdigest()
-    store.put_new(keys.image(model, digest), data)
+    key = keys.image(model, digest)
+    if not store.exists(key):  # asking is cheaper than sending them again
+        store.put_new(key, data)
     return digest
 
 

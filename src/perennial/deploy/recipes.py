@@ -96,6 +96,7 @@ _CORE = (
     "src/perennial/schedule.py",
     "src/perennial/settings.py",
     "src/perennial/spec.py",
+    "src/perennial/spec_candidates.py",
     "src/perennial/spec_checks.py",
     "src/perennial/spec_features.py",
     "src/perennial/spec_images.py",

@@ -18,7 +18,7 @@ from perennial.export.naming import rename
 from perennial.export.preparation import Preparation
 from perennial.export.trial import SECONDS, tried
 from perennial.spec import Frame
-from perennial.spec_policy import BACKBONE
+from perennial.spec_candidates import BACKBONE
 from perennial.store import Store
 
 
