@@ -89,7 +89,7 @@ _CORE = (
     "src/perennial/canonical.py",
     "src/perennial/errors.py",
     "src/perennial/images",
-    "src/perennial/keys.py",
+    "src/perennial/keys",
     "src/perennial/records.py",
     "src/perennial/registry",
     "src/perennial/serving",
