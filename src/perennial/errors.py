@@ -110,6 +110,10 @@ class IntegrityError(PerennialError):
     exit_code = 7
 
 
+class SignatureRefused(IntegrityError):
+    """A version bears no signature by a key that is trusted here; nothing of it is read or run."""
+
+
 class TrainingError(PerennialError):
     """No candidate could be trained, or a candidate asks for something that is not allowed."""
 

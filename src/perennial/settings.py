@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from perennial.errors import SettingsError
+from perennial.trust import TrustedKeys
 
 STACK_FILE = Path(".local/stack.json")
 
@@ -25,8 +26,11 @@ class Settings(BaseModel):
     SQS queue that tells of new files, ``airflow_url`` where Airflow's REST API is, ``mlflow_uri`` a tracking server.
     ``scoring_queue`` and ``scoring_dead_queue`` are the URLs of the queue that has files scored, and of the one for
     what could not be; ``spark_application`` and ``spark_role`` the EMR Serverless application (its id) and the role
-    (its ARN) that score what is too large for functions. ``part_bytes`` is about how much of a file one function
-    scores in one go.
+    (its ARN) that score what is too large for functions.
+    ``job_queue`` is the queue of AWS Batch for steps that run there, ``trainer_job`` and ``promoter_job`` the job
+    definitions of the two roles; ``large_job_queue`` and ``large_trainer_job`` those for jobs beyond Fargate's sizes. ``part_bytes`` is about how much of a file one function
+    scores in one go. ``trusted_keys`` are the public keys that versions must be signed with, or the word ``unsigned``;
+    ``signing_key`` is what they are signed with here: the path of a key file, or ``kms:`` and a key's ARN or alias.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,10 +49,29 @@ class Settings(BaseModel):
     scoring_dead_queue: str | None = None
     spark_application: str | None = None
     spark_role: str | None = None
+    job_queue: str | None = None
+    trainer_job: str | None = None
+    promoter_job: str | None = None
+    large_job_queue: str | None = None
+    large_trainer_job: str | None = None
     refresh_seconds: float = Field(default=15.0, ge=0)
     part_bytes: int = Field(default=256 << 20, ge=1)
     upload_bytes: int = Field(default=1_000_000_000, ge=1, le=5_000_000_000)
     allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
+    trusted_keys: str | None = None
+    signing_key: str | None = None
+
+    @field_validator("trusted_keys")
+    @classmethod
+    def _readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            TrustedKeys.parse(value)
+        return value
+
+    @property
+    def trust(self) -> TrustedKeys | None:
+        """The keys that versions must be signed with; None where they need not be."""
+        return TrustedKeys.parse(self.trusted_keys) if self.trusted_keys is not None else None
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, start: Path | None = None) -> Settings:
@@ -62,7 +85,7 @@ class Settings(BaseModel):
         if not env.get("PERENNIAL_BUCKET"):
             values = _local_stack(start or Path.cwd())
         for field, name in VARIABLES.items():
-            if env.get(name):
+            if env.get(name) or (field == "trusted_keys" and name in env):  # an empty one is not taken for none
                 values[field] = env[name]
         if "bucket" not in values:
             raise SettingsError(
@@ -75,7 +98,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             field = str(first["loc"][0]) if first["loc"] else "settings"
-            raise SettingsError(f"{VARIABLES.get(field, field)}: {first['msg']}.") from error
+            reason = first["msg"].removeprefix("Value error, ")
+            raise SettingsError(f"{VARIABLES.get(field, field)}: {reason}.") from error
 
     @classmethod
     def of_local_stack(cls) -> Settings:
@@ -125,16 +149,23 @@ VARIABLES = {
     "scoring_dead_queue": "PERENNIAL_SCORING_DEAD_QUEUE",
     "spark_application": "PERENNIAL_SPARK_APPLICATION",
     "spark_role": "PERENNIAL_SPARK_ROLE",
+    "job_queue": "PERENNIAL_JOB_QUEUE",
+    "trainer_job": "PERENNIAL_TRAINER_JOB",
+    "promoter_job": "PERENNIAL_PROMOTER_JOB",
+    "large_job_queue": "PERENNIAL_LARGE_JOB_QUEUE",
+    "large_trainer_job": "PERENNIAL_LARGE_TRAINER_JOB",
     "refresh_seconds": "PERENNIAL_REFRESH_SECONDS",
     "part_bytes": "PERENNIAL_PART_BYTES",
     "upload_bytes": "PERENNIAL_UPLOAD_BYTES",
     "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
+    "trusted_keys": "PERENNIAL_TRUSTED_KEYS",
+    "signing_key": "PERENNIAL_SIGNING_KEY",
 }
 
 
 _RECORDED = (
     "bucket", "aws_endpoint_url", "region", "api_url", "site_url", "site_bucket", "topic_arn", "landing_queue",
-    "scoring_queue", "scoring_dead_queue",
+    "scoring_queue", "scoring_dead_queue", "trusted_keys", "signing_key",
 )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ from perennial.errors import (
     StoreUnavailable,
 )
 from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
+from perennial.trust import TrustedKeys
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
@@ -92,12 +93,19 @@ class Store:
 
     Every method raises :class:`StoreUnavailable` when S3 does not answer, and its child
     :class:`StoreRefused` when it refuses: no permission, no such bucket, an illegal key. ``sleep`` and
-    ``clock`` (seconds) serve the pauses between the attempts of a write.
+    ``clock`` (seconds) serve the pauses between the attempts of a write. ``trust`` says whose signatures the versions
+    of models in it must bear before they are run; it stands here so that nobody who reads one can forget it.
     """
 
     def __init__(
-        self, raw: Raw, *, sleep: Callable[[float], None] = time.sleep, clock: Callable[[], float] = time.monotonic
+        self,
+        raw: Raw,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+        trust: TrustedKeys | None = None,
     ) -> None:
+        self.trust = trust
         self._raw = raw
         self._sleep = sleep
         self._clock = clock

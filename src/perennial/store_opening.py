@@ -42,7 +42,7 @@ class Patience:
 
 
 def open_store(settings: Settings, *, client_timeout: float = 30.0, patience: Patience | None = None) -> Store:
-    """The bucket of ``settings``, at its endpoint; credentials come from the usual AWS places.
+    """The bucket of ``settings``, at its endpoint, with the trust they name; credentials come from the usual places.
 
     ``client_timeout`` is short for a ``patience`` of which only ``request`` is not the usual.
 
@@ -63,7 +63,7 @@ def open_store(settings: Settings, *, client_timeout: float = 30.0, patience: Pa
         options["endpoint"] = settings.aws_endpoint_url
         options["virtual_hosted_style_request"] = False
         options["client_options"]["allow_http"] = settings.aws_endpoint_url.startswith("http://")
-    return Store(S3Store(settings.bucket, **options, **_credentials(settings)))
+    return Store(S3Store(settings.bucket, **options, **_credentials(settings)), trust=settings.trust)
 
 
 def _credentials(settings: Settings) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from perennial.keys import LandingKind
 from perennial.registry.gate import Decision, find_decision
 from perennial.registry.log import LogEntry, ModelLog
 from perennial.registry.manifest import Metric, ModelManifest
-from perennial.registry.verify import read_manifest as read_version
+from perennial.registry.verify import look_up as read_version
 from perennial.serving.captured import CapturedPrediction
 from perennial.store import Store
 

@@ -77,12 +77,15 @@ from perennial.keys.registry import (
     log_entry,
     registry_blob,
     version_manifest,
+    version_signature,
     versions,
 )
 from perennial.keys.runs import (
     approval,
     approval_request,
     approvals,
+    job_result,
+    job_spec,
     monitor_file,
     monitor_history,
     monitor_runs,
@@ -160,6 +163,8 @@ __all__ = [
     "intents",
     "is_gathered",
     "is_listing",
+    "job_result",
+    "job_spec",
     "label",
     "label_file",
     "label_files",
@@ -195,5 +200,6 @@ __all__ = [
     "segment",
     "training_lock",
     "version_manifest",
+    "version_signature",
     "versions",
 ]

@@ -17,6 +17,11 @@ def version_manifest(m: str, version: str) -> str:
     return f"{m}/registry/versions/{version}/manifest.json"
 
 
+def version_signature(m: str, version: str, key_id: str) -> str:
+    """The signature of a version's manifest by one key."""
+    return f"{m}/registry/versions/{version}/signatures/{key_id}.json"
+
+
 def log_entries(m: str) -> str:
     return f"{m}/registry/log/"
 

@@ -1,4 +1,4 @@
-"""From the registry to a predictor, trusting nothing that does not match its digest."""
+"""From the registry to a predictor, trusting nothing that is not signed and does not match its digest."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from perennial.store import Store
 
 
 def load(store: Store, model: str, version: str) -> Predictor:
-    """Read, verify and load one version of a model; nothing is parsed before its digest has been checked.
+    """Read, verify and load one version of a model; nothing is parsed before its signature and digest were checked.
 
     Raises:
+        SignatureRefused: no key that the store trusts signed it.
         IntegrityError: manifest or graph do not match their digests, belong to another model, or cannot be run.
         NotFoundError: the version, or its graph, is not in the registry.
         StoreUnavailable: S3 did not answer.

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from perennial.errors import IntegrityError, NotFoundError, PerennialError, StoreUnavailable
+from perennial.errors import IntegrityError, NotFoundError, PerennialError, SignatureRefused, StoreUnavailable
 from perennial.registry.log import LogEntry
 from perennial.serving.champion import Champion, read_champion
 from perennial.serving.load import load
@@ -54,6 +54,8 @@ class Failure:
         match self.error:
             case StoreUnavailable():
                 return "store_unavailable"
+            case SignatureRefused():
+                return "signature"
             case IntegrityError():
                 return "integrity"
             case _:
