@@ -7,8 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from perennial import keys
 from perennial.registry.check import check
-from perennial.registry.log import CHAMPION, LogEntry
+from perennial.registry.log import CHAMPION, LogEntry, Trial
 from perennial.registry.registry import Registry, models
+from perennial.registry.trials import end_trial, start_trial
 from perennial.store import Store
 from tests.support.versions import MODEL, at, version
 
@@ -53,3 +54,25 @@ def test_promoters_at_once_each_get_one_generation(atomic_store: Store) -> None:
     assert sorted(told[:PROMOTERS], key=lambda entry: entry.generation) == log
     assert atomic_store.get(keys.alias(MODEL, CHAMPION)).data == log[-1].to_bytes()
     assert check(atomic_store, MODEL) == ()
+
+
+def test_a_trial_runs_beside_the_champion_until_it_is_ended(store: Store) -> None:
+    registry = Registry(store)
+    champion, challenger = (registry.publish(*version(number)) for number in range(2))
+    promotion = registry.promote(MODEL, champion, op_id="up", actor="ada", reason="", now=at(0))
+    begun = try_out(store, challenger, "try", 0.1, 1)
+    assert (begun.version, begun.previous, begun.restores) == (champion, champion, promotion.generation)
+    assert try_out(store, challenger, "try", 0.1, 2) == begun
+    grown = try_out(store, challenger, "more", 0.5, 3)
+    assert grown.trial == Trial(version=challenger, mode="canary", share=0.5, began=begun.generation)
+    assert registry.head(MODEL) == grown
+    ended = end_trial(store, MODEL, op_id="end", actor="ada", reason="enough", now=at(4), began=begun.generation)
+    assert ended.trial is None and ended.version == champion
+    assert store.get(keys.alias(MODEL, CHAMPION)).data == ended.to_bytes()
+    assert check(store, MODEL) == ()
+
+
+def try_out(store: Store, version: str, op_id: str, share: float, minute: int) -> LogEntry:
+    return start_trial(
+        store, MODEL, version, mode="canary", share=share, op_id=op_id, actor="ada", reason="", now=at(minute)
+    )

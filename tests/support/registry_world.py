@@ -20,6 +20,7 @@ from perennial.errors import ConflictError, PerennialError, PromotionRefused, St
 from perennial.registry.check import check
 from perennial.registry.log import CHAMPION, LogEntry
 from perennial.registry.registry import Registry
+from perennial.registry.trials import end_trial, start_trial
 from perennial.store import Store
 from tests.support.seam import Fault, Seam, perform
 from tests.support.versions import MODEL, at, version
@@ -37,16 +38,25 @@ class Killed(BaseException):
 class Call:
     """One operation somebody wants done. ``number`` chooses the version; without ``publish`` it may be missing."""
 
-    kind: Literal["promote", "rollback", "rollback to"]
+    kind: Literal["promote", "rollback", "rollback to", "canary", "shadow", "end"]
     op_id: str
     number: int = 0
     publish: bool = True
+    share: float = 0.5
 
     def run(self, registry: Registry, minute: int) -> LogEntry:
         manifest, files = VERSIONS[self.number]
+        if self.kind in ("promote", "canary", "shadow") and self.publish:
+            registry.publish(manifest, files)
+        if self.kind in ("canary", "shadow"):
+            share = self.share if self.kind == "canary" else 1.0
+            return start_trial(
+                registry.store, MODEL, manifest.version, mode=self.kind, share=share, op_id=self.op_id,
+                actor="ada", reason="promising", now=at(minute),
+            )  # fmt: skip
+        if self.kind == "end":
+            return end_trial(registry.store, MODEL, op_id=self.op_id, actor="ada", reason="enough", now=at(minute))
         if self.kind == "promote":
-            if self.publish:
-                registry.publish(manifest, files)
             return registry.promote(
                 MODEL, manifest.version, op_id=self.op_id, actor="ada", reason="better", now=at(minute)
             )
@@ -56,6 +66,8 @@ class Call:
     def may_fail_with(self, error: PerennialError) -> bool:
         if self.kind == "promote":
             return not self.publish and isinstance(error, PromotionRefused)
+        if self.kind in ("canary", "shadow", "end"):
+            return isinstance(error, PromotionRefused)
         return isinstance(error, PromotionRefused) or (self.kind == "rollback" and isinstance(error, ConflictError))
 
 
@@ -207,9 +219,22 @@ class World:
             first = self.acknowledged.setdefault(call.op_id, outcome)
             assert outcome == first, f"{call.op_id} was told {first}, then {outcome}"
             assert self.alias >= outcome.generation, f"{call.op_id} was told done, and is not served"
-            assert call.kind == "rollback" or outcome.version == VERSIONS[call.number][0].version
+            self._judge_answer(call, outcome)
         elif isinstance(outcome, PerennialError) and not isinstance(outcome, StoreUnavailable):
             assert call.may_fail_with(outcome), f"{call}: {outcome!r}"
             assert call.op_id not in self.acknowledged, f"{call} was done, and then {outcome!r}"
         else:
             assert isinstance(outcome, Killed | StoreUnavailable), f"{call}: {outcome!r}"
+
+    @staticmethod
+    def _judge_answer(call: Call, outcome: LogEntry) -> None:
+        """Whoever is told done is told of an entry that did what was asked."""
+        wanted = VERSIONS[call.number][0].version
+        match call.kind:
+            case "promote" | "rollback to":
+                assert outcome.moves and outcome.version == wanted
+            case "canary" | "shadow":
+                assert outcome.trial and (outcome.trial.version, outcome.trial.mode) == (wanted, call.kind)
+                assert call.kind == "shadow" or outcome.trial.share == call.share
+            case "rollback":
+                assert outcome.moves

@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import pytest
 from hypothesis import settings
@@ -17,8 +18,10 @@ from obstore.exceptions import BaseError
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError
-from perennial.registry.log import CHAMPION, Intent, Kind, LogEntry, ModelLog
-from perennial.registry.registry import Registry
+from perennial.registry import registry as registry_module
+from perennial.registry import trials
+from perennial.registry.entries import Intent, Kind, LogEntry, Mode, Trial, next_entry
+from perennial.registry.log import CHAMPION, ModelLog
 from perennial.store import Store
 from tests.support.registry_world import VERSIONS, Call, Verdict, World
 
@@ -38,18 +41,25 @@ class RegistryMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: len(self.world.actors) < ACTORS)
     @rule(
-        kind=st.sampled_from(["promote", "promote", "rollback", "rollback to"]),
+        kind=st.sampled_from(["promote", "promote", "rollback", "rollback to", "canary", "canary", "shadow", "end"]),
         number=st.integers(0, len(VERSIONS) - 1),
         publish=st.booleans(),
+        share=st.sampled_from([0.1, 0.5]),
     )
-    def begin(self, kind: str, number: int, publish: bool) -> None:
+    def begin(self, kind: str, number: int, publish: bool, share: float) -> None:
         self.operations += 1
         op_id = f"dag/run {self.operations}/promote"
         match kind:
             case "promote":
                 call = Call("promote", op_id, number, publish)
+            case "canary":
+                call = Call("canary", op_id, number, publish, share)
+            case "shadow":
+                call = Call("shadow", op_id, number, publish)
             case "rollback":
                 call = Call("rollback", op_id)
+            case "end":
+                call = Call("end", op_id)
             case _:
                 call = Call("rollback to", op_id, number)
         self.world.start(call)
@@ -115,6 +125,10 @@ def _any_call(chance: random.Random, world: World) -> Call:
     op_id = f"op-{len(world.calls)}"
     if chance.random() < 0.2:
         return Call("rollback", op_id)
+    if chance.random() < 0.3:
+        if chance.random() < 0.3:
+            return Call("end", op_id)
+        return Call("canary", op_id, chance.randrange(len(VERSIONS)), publish=chance.random() < 0.2)
     return Call("promote", op_id, chance.randrange(len(VERSIONS)), publish=chance.random() < 0.2)
 
 
@@ -145,9 +159,13 @@ class Mutants:
 
     @staticmethod
     def no_search_for_ones_own_commit(patch: pytest.MonkeyPatch) -> None:
-        def intend(self: ModelLog, op_id: str, kind: Kind, to: str | None) -> Intent:
+        def intend(
+            self: ModelLog, op_id: str, kind: Kind, to: str | None, *, mode: Mode | None = None,
+            share: float | None = None, began: int | None = None,
+        ) -> Intent:  # fmt: skip
             newest = self.newest()
-            return Intent(op_id=op_id, kind=kind, to=to, generation=newest.generation if newest else 0)
+            generation = newest.generation if newest else 0
+            return Intent(op_id=op_id, kind=kind, to=to, generation=generation, mode=mode, share=share, began=began)
 
         patch.setattr(ModelLog, "intend", intend)
 
@@ -165,7 +183,20 @@ class Mutants:
 
     @staticmethod
     def commit_before_publish(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(Registry, "_refuse_damaged", lambda self, model, version: None)
+        patch.setattr(registry_module, "refuse_damaged", lambda store, model, version: None)
+
+    @staticmethod
+    def trial_before_publish(patch: pytest.MonkeyPatch) -> None:
+        patch.setattr(trials, "_refuse", lambda store, model, champion, version: None)
+
+    @staticmethod
+    def trial_that_forgets_its_promotion(patch: pytest.MonkeyPatch) -> None:
+        def beside(
+            log: ModelLog, newest: LogEntry, intent: Intent, actor: str, reason: str, now: datetime, trial: Trial | None
+        ) -> LogEntry:
+            return next_entry(newest, intent, newest.version, actor=actor, reason=reason, now=now, trial=trial)
+
+        patch.setattr(trials, "_beside", beside)
 
     @staticmethod
     def alias_written_blindly(patch: pytest.MonkeyPatch) -> None:
@@ -212,8 +243,10 @@ def mutated(name: str) -> Iterator[None]:
     [
         ("log_put_without_condition", "a log entry was altered"),
         ("no_search_for_ones_own_commit", "invariant='op_id once'"),
-        ("taken_generation_believed_to_be_ones_own", "is not in the log|invariant='alias'"),
+        ("taken_generation_believed_to_be_ones_own", "is not in the log|invariant='alias'|was told .*, then"),
         ("commit_before_publish", "invariant='verified'"),
+        ("trial_before_publish", "invariant='verified'|invariant='trial'"),
+        ("trial_that_forgets_its_promotion", "invariant='restores'"),
         ("alias_written_blindly", "the alias went back"),
         ("alias_before_the_log", "invariant='alias'"),
         ("retry_leaves_the_alias_behind", "is not served"),

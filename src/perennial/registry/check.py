@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial import keys
 from perennial.errors import IntegrityError
-from perennial.registry.log import CHAMPION, Intent, LogEntry
+from perennial.registry.log import CHAMPION, Intent, LogEntry, Trial
 from perennial.registry.manifest import model_name
 from perennial.registry.verify import damages
 from perennial.store import Blob, Store
@@ -51,6 +51,7 @@ def check(store: Store, model: str) -> tuple[Violation, ...]:
     found += _chained(m, entries)
     found += _once(m, log)
     found += _restoring(m, log)
+    found += _tried(m, log)
     found += _intended(intents, log)
     found += _verified(store, m, log)
     found += _alias(m, alias, stored)
@@ -73,8 +74,11 @@ def _chained(m: str, entries: dict[str, LogEntry]) -> Iterator[Violation]:
         if entry.previous != before:
             detail = f"says previous {entry.previous}, the entry before is {before}."
             yield Violation(invariant="previous", key=key, detail=detail)
-        if entry.version == before:
+        if entry.moves and entry.version == before:
             yield Violation(invariant="change", key=key, detail=f"{entry.version} was champion already.")
+        if not entry.moves and entry.version != before:
+            detail = f"a {entry.kind} that makes {entry.version} champion."
+            yield Violation(invariant="change", key=key, detail=detail)
         before = entry.version
 
 
@@ -89,17 +93,43 @@ def _once(m: str, log: list[LogEntry]) -> Iterator[Violation]:
 
 
 def _restoring(m: str, log: list[LogEntry]) -> Iterator[Violation]:
-    """A rollback goes back to an older promotion of the same version; a promotion goes back to nothing."""
+    """A rollback goes back to an older promotion of its version; a promotion to nothing; a trial leaves the one."""
     promotions = {entry.generation: entry.version for entry in log if entry.kind == "promotion"}
+    force: int | None = None
     for entry in log:
-        if entry.kind == "promotion":
-            right = entry.restores is None
-        else:
-            right = (entry.restores or 0) < entry.generation and promotions.get(entry.restores or 0) == entry.version
+        match entry.kind:
+            case "promotion":
+                right, force = entry.restores is None, entry.generation
+            case "rollback":
+                older = (entry.restores or 0) < entry.generation
+                right, force = older and promotions.get(entry.restores or 0) == entry.version, entry.restores
+            case _:
+                right = entry.restores == force
         if not right:
             key = keys.log_entry(m, entry.generation)
             detail = f"a {entry.kind} to {entry.version} that restores generation {entry.restores}."
             yield Violation(invariant="restores", key=key, detail=detail)
+
+
+def _tried(m: str, log: list[LogEntry]) -> Iterator[Violation]:
+    """A trial begins or changes by an entry of its own, is ended by one or by a move, and is of another version."""
+    running: Trial | None = None
+    for entry in log:
+        trial = entry.trial
+        if entry.kind == "trial":
+            grown = running is not None and trial is not None and _same_but_share(running, trial)
+            begun = trial is not None and trial.began == entry.generation
+            right = trial is not None and trial.version != entry.version and (begun or grown)
+        else:
+            right = trial is None and (entry.kind != "trial_end" or running is not None)
+        if not right:
+            key = keys.log_entry(m, entry.generation)
+            yield Violation(invariant="trial", key=key, detail=f"a {entry.kind} after {running} that leaves {trial}.")
+        running = trial
+
+
+def _same_but_share(before: Trial, after: Trial) -> bool:
+    return before != after and before == after.model_copy(update={"share": before.share})
 
 
 def _intended(intents: dict[str, Blob], log: list[LogEntry]) -> Iterator[Violation]:
@@ -116,7 +146,8 @@ def _intended(intents: dict[str, Blob], log: list[LogEntry]) -> Iterator[Violati
 
 
 def _verified(store: Store, m: str, log: list[LogEntry]) -> Iterator[Violation]:
-    for version in dict.fromkeys(entry.version for entry in log):
+    tried = (entry.trial.version for entry in log if entry.trial)
+    for version in dict.fromkeys([*(entry.version for entry in log), *tried]):
         for damage in damages(store, m, version):
             yield Violation(invariant="verified", key=keys.version_manifest(m, version), detail=damage.message)
 

@@ -5,52 +5,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal
-
-from pydantic import AfterValidator, AwareDatetime, Field
-
 from perennial import keys
-from perennial.canonical import Keyed
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, PromotionRefused
+from perennial.registry.entries import Intent, Kind, LogEntry, Mode, Trial, next_entry
 from perennial.registry.manifest import model_name
 from perennial.store import Store
 
+__all__ = ["CHAMPION", "Intent", "Kind", "LogEntry", "Mode", "ModelLog", "Trial", "next_entry"]
+
 CHAMPION = "champion"
-MAX_GENERATION = 99_999_999
-
-Kind = Literal["promotion", "rollback"]
-
-
-class LogEntry(Keyed):
-    """One change of champion, never altered.
-
-    ``generation`` counts from 1 without gaps; ``previous`` is the version of the entry before (None in the
-    first); ``time`` is UTC; ``restores`` is, in a rollback, the generation of the promotion it goes back to.
-    """
-
-    generation: int = Field(ge=1, le=MAX_GENERATION)
-    op_id: str = Field(min_length=1)
-    kind: Kind
-    version: str
-    previous: str | None
-    actor: str
-    time: Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
-    reason: str
-    restores: int | None = None
-
-
-class Intent(Keyed):
-    """What an operation asked for, and the newest generation when it was first tried.
-
-    It is kept before any commit of that operation is attempted, so no commit of its own can be older.
-    ``to`` is the version asked for; None in a rollback to whatever came before.
-    """
-
-    op_id: str = Field(min_length=1)
-    kind: Kind
-    to: str | None
-    generation: int = Field(ge=0, le=MAX_GENERATION)
 
 
 class ModelLog:
@@ -94,7 +57,7 @@ class ModelLog:
         return entry
 
     def promoted(self, entry: LogEntry) -> LogEntry:
-        """The promotion an entry stands for: itself, or the one that a rollback went back to."""
+        """The promotion an entry stands for: itself, the one that a rollback went back to, or that a trial left."""
         return entry if entry.restores is None else self.entry(entry.restores)
 
     def before(self, intent: Intent) -> LogEntry:
@@ -125,24 +88,28 @@ class ModelLog:
             raise PromotionRefused(f"{version} never was champion of {self.model}.", remedy="Promote it instead.")
         return entry
 
-    def intend(self, op_id: str, kind: Kind, to: str | None) -> Intent:
-        """Keep what an operation asks for, or find it kept by an earlier try.
+    def intend(
+        self, op_id: str, kind: Kind, to: str | None, *, mode: Mode | None = None, share: float | None = None,
+        began: int | None = None,
+    ) -> Intent:  # fmt: skip
+        """Keep what an operation asks for, or find it kept by an earlier try. Arguments as :class:`Intent` has them.
 
         Raises:
             AlreadyExistsError: the op_id was used for something else.
         """
         key = keys.intent(self.model, op_id)
+        asked = Intent(op_id=op_id, kind=kind, to=to, generation=0, mode=mode, share=share, began=began)
         kept = self._store.find(key)
         if kept is None:
             newest = self.newest()
-            intent = Intent(op_id=op_id, kind=kind, to=to, generation=newest.generation if newest else 0)
+            intent = asked.model_copy(update={"generation": newest.generation if newest else 0})
             try:
                 self._store.put_new(key, intent.to_bytes())
                 return intent
             except AlreadyExistsError:  # the same operation, tried elsewhere at the same time
                 kept = self._store.get(key)
         intent = Intent.from_bytes(kept.data, key)
-        if (intent.op_id, intent.kind, intent.to) != (op_id, kind, to):
+        if not asked.asks_for(intent):
             raise AlreadyExistsError(
                 f"Operation '{op_id}' of {self.model} was a {intent.kind} to {intent.to or 'the version before'}.",
                 remedy="Give a new operation its own op_id.",
@@ -166,21 +133,3 @@ class ModelLog:
                 return
             except (AlreadyExistsError, ConflictError, NotFoundError):
                 continue
-
-
-def next_entry(
-    newest: LogEntry | None, intent: Intent, version: str, *, actor: str, reason: str, now: datetime,
-    restores: int | None = None,
-) -> LogEntry:  # fmt: skip
-    """The entry that carries out ``intent`` right after ``newest``."""
-    return LogEntry(
-        generation=newest.generation + 1 if newest else 1,
-        op_id=intent.op_id,
-        kind=intent.kind,
-        version=version,
-        previous=newest.version if newest else None,
-        actor=actor,
-        time=now,
-        reason=reason,
-        restores=restores,
-    )

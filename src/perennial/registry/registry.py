@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, PromotionRefused
-from perennial.registry.log import Intent, LogEntry, ModelLog, next_entry
+from perennial.registry.commit import commit, refuse_damaged
+from perennial.registry.log import LogEntry, ModelLog, next_entry
 from perennial.registry.manifest import MODEL_FILE, ModelManifest, is_model_name, model_name
-from perennial.registry.verify import damages, matches, read_file, read_manifest
+from perennial.registry.verify import look_up, matches, read_file
 from perennial.store import Store
 
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
@@ -53,8 +54,8 @@ class Registry:
         return manifest.version
 
     def manifest(self, model: str, version: str) -> ModelManifest:
-        """The verified manifest of a version. Raises NotFoundError."""
-        return read_manifest(self.store, model, version)
+        """What a version says of itself, matched with its name; what is run is signed too. Raises NotFoundError."""
+        return look_up(self.store, model, version)
 
     def file(self, manifest: ModelManifest, name: str) -> bytes:
         """One verified file of a version. Raises NotFoundError."""
@@ -107,9 +108,10 @@ class Registry:
                     f"{version} was compared with {over or 'no champion'}, but {champion} serves now.",
                     remedy=f"Train again, or `perennial promote {model} {version}` past the comparison.",
                 )
+            refuse_damaged(self.store, model, version)
             return next_entry(newest, intent, version, actor=actor, reason=reason, now=now)
 
-        return self._commit(log, intent, version, propose)
+        return _moved(log, commit(log, intent, lambda entry: entry.version == version, propose))
 
     def rollback(
         self,
@@ -147,38 +149,16 @@ class Registry:
                     remedy="Look at the log and, if still wanted, roll back again.",
                 )
             restores = log.promoted(former).generation
+            refuse_damaged(self.store, model, former.version)
             return next_entry(newest, intent, former.version, actor=actor, reason=reason, now=now, restores=restores)
 
-        return self._commit(log, intent, before.version if before else str(to), propose)
+        version = before.version if before else str(to)
+        return _moved(log, commit(log, intent, lambda entry: entry.version == version, propose))
 
-    def _commit(
-        self, log: ModelLog, intent: Intent, version: str, propose: Callable[[LogEntry | None], LogEntry]
-    ) -> LogEntry:
-        """Walk the log from where the operation was first tried; settle on what did it, or append at the end."""
-        newest = log.entry(intent.generation) if intent.generation else None
-        settled = newest if newest and newest.version == version else None
-        while settled is None:
-            following = log.find(newest.generation + 1 if newest else 1)
-            if following is None:
-                entry = propose(newest)
-                self._refuse_damaged(log.model, version)
-                try:
-                    log.append(entry)
-                    settled = entry
-                except AlreadyExistsError:  # another process took that generation, perhaps with this very operation
-                    continue
-            elif following.op_id == intent.op_id or following.version == version:
-                settled = following
-            else:
-                newest = following
-        log.advance_alias(log.newest_after(settled))
-        return settled
 
-    def _refuse_damaged(self, model: str, version: str) -> None:
-        for damage in damages(self.store, model, version):
-            raise PromotionRefused(
-                f"{version} may not serve: {damage.message}", remedy="Publish it, or choose another version."
-            ) from damage
+def _moved(log: ModelLog, entry: LogEntry) -> LogEntry:
+    """The entry that made the version champion, where a trial beside it is what settled the operation."""
+    return entry if entry.moves else log.promoted(entry)
 
 
 def _check_files(manifest: ModelManifest, files: Mapping[str, bytes]) -> None:
