@@ -32,23 +32,31 @@ IF_POSSIBLE = "--if-possible"
 
 @dataclass(frozen=True)
 class Environment:
-    """A folder, the locks it is made from, and whether the project itself, or PyTorch, is installed into it."""
+    """A folder, the locks it is made from, and what is installed into it besides.
+
+    That is the project itself, PyTorch, or the ``plugin`` in a folder of the repository. ``newer`` names the Python 3
+    minors that it must have instead of the one that runs this, the best one first.
+    """
 
     folder: str
     locks: tuple[str, ...]
     project: bool = False
     torch: bool = False
+    plugin: str = ""
+    newer: tuple[int, ...] = ()
 
 
 ENVIRONMENTS = {
     "main": Environment(".venv", ("dev.txt",), project=True),
     "airflow": Environment(".local/envs/airflow", ("airflow.txt",), project=True),
     "ministack": Environment(".local/envs/ministack", ("ministack.txt",)),
+    "localstack": Environment(".local/envs/localstack", ("localstack.txt",), plugin="infra/localstack", newer=(13, 12)),
     "monitor": Environment(".local/envs/monitor", ("monitor.txt",)),
     "mlflow": Environment(".local/envs/mlflow", ("mlflow.txt",)),
     "spark": Environment(".local/envs/spark", ("spark.txt",), project=True),
     "vision": Environment(".local/envs/vision", ("vision.txt",), torch=True),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
+    "checkov": Environment(".local/envs/checkov", ("checkov.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),
 }
@@ -90,17 +98,21 @@ def make(name: str, environment: Environment) -> None:
     made_from = digest(locks, f"torch {TORCH}" if environment.torch else "")
     if environment.project:
         made_from = digest([*locks, LOCKS / "build.txt"], project_tables())
+    if environment.plugin:
+        made_from = digest([*locks, LOCKS / "build.txt", ROOT / environment.plugin / "pyproject.toml"])
     if stamped(folder, made_from):
         return
     started = time.monotonic()
     say(f"{name}: making {environment.folder} ...")
     (folder / STAMP).unlink(missing_ok=True)
-    uv("venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(folder))
+    base = interpreter(environment.newer)
+    uv("venv", "--quiet", "--clear", "--no-project", "--python", base, str(folder))
     python = str(folder / "bin/python")
     uv("pip", "sync", "--python", python, "--require-hashes", *map(str, locks))
-    if environment.project:
+    if environment.project or environment.plugin:
         backend = ["--build-constraints", str(LOCKS / "build.txt")]
-        uv("pip", "install", "--quiet", "--python", python, "--no-deps", *backend, "--editable", str(ROOT))
+        source = str(ROOT / environment.plugin)
+        uv("pip", "install", "--quiet", "--python", python, "--no-deps", *backend, "--editable", source)
     if environment.torch:
         try:
             install_torch(python)
@@ -109,6 +121,23 @@ def make(name: str, environment: Environment) -> None:
             raise
     (folder / STAMP).write_text(made_from)
     say(f"{name}: ready after {time.monotonic() - started:.0f} s")
+
+
+def interpreter(minors: tuple[int, ...]) -> str:
+    """This Python, where it is of these minors or any will do; else one of this machine, or of those that uv brings.
+
+    Version managers put wrappers on PATH that refuse, so where pyenv keeps its Pythons is looked at too.
+    """
+    if not minors or sys.version_info[1] in minors:
+        return sys.executable
+    kept = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    for minor in minors:
+        for python in [f"python3.{minor}", *map(str, sorted(kept.glob(f"3.{minor}.*/bin/python")))]:
+            if ran([python, "-c", f"import sys; sys.exit(sys.version_info[:2] != (3, {minor}))"]):
+                return python if Path(python).is_absolute() else str(shutil.which(python))
+    if not ran([str(UV), "python", "install", f"3.{minors[0]}"]):
+        raise SetupError(f"Python 3.{minors[0]} is needed, and none was found.\nInstall one, where PATH names it.")
+    return f"3.{minors[0]}"
 
 
 def install_torch(python: str) -> None:

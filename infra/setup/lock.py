@@ -23,6 +23,9 @@ UNEMITTED = ("--no-emit-package", "pyspark", "--no-emit-package", "py4j")
 # Of PyTorch each machine takes its own CPU build, which no one hash names.
 WITHOUT = ("--excludes", "requirements/vision-without.in")
 
+# Its last release under a free licence, with what was there then: newer packages do not fit it.
+ARCHIVED = ("--exclude-newer", "2026-03-05", "--overrides", "requirements/localstack-instead.in")
+
 # lock, what it is made from, and the lock it must agree with
 LOCKS = (
     ("uv", ("requirements/uv.in",), None),
@@ -38,7 +41,9 @@ LOCKS = (
     ("vision", ("pyproject.toml", "--extra", "vision", "requirements/vision.in", *WITHOUT), "dev"),
     ("airflow", ("pyproject.toml", "--extra", "airflow"), None),
     ("ministack", ("requirements/ministack.in",), None),
+    ("localstack", ("requirements/localstack.in", *ARCHIVED), None),
     ("sam", ("requirements/sam.in",), None),
+    ("checkov", ("requirements/checkov.in",), None),
     ("node", ("requirements/node.in",), None),
     ("rivals", ("requirements/rivals.in",), "dev"),
 )

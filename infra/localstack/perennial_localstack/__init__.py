@@ -1,0 +1,1 @@
+"""LocalStack without Docker: Lambda code in processes, and HTTP APIs."""
