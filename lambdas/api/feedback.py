@@ -97,6 +97,7 @@ def _told_as_unavailable(request: Request) -> Iterator[None]:
     except (StoreUnavailable, IntegrityError) as error:
         trace = trace_of(request.scope)
         trace.error = type(error).__name__
+        trace.unverified = isinstance(error, IntegrityError)
         services_of(request).telemetry.failed(error, trace)
         detail = "The ground truth is not known to be stored. Send it again: it counts once."
         raise Problem(503, "feedback-unavailable", detail, headers={"retry-after": "1"}) from error

@@ -21,7 +21,7 @@ from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
 from lambdas.api.workers import Workers
 from perennial import keys
-from perennial.errors import StoreUnavailable
+from perennial.errors import IntegrityError, StoreUnavailable
 from perennial.serving.capture import Capture
 from perennial.serving.catalog import Catalog, Deployed
 from perennial.serving.feedback import Outcome, store_label
@@ -68,13 +68,17 @@ class Services:
 
     async def snapshot(self, request: Request, model: str) -> Snapshot:
         """The champion that answers this whole request, noted in its trace. Raises as ``ModelCache.get``."""
-        before = self.cache.state(model)
-        found = self.cache.peek(model) or await self._look(model)
-        trace = trace_of(request.scope)
+        trace, before = trace_of(request.scope), self.cache.state(model)
+        try:
+            found = self.cache.peek(model) or await self._look(model)
+        except IntegrityError:
+            trace.unverified = True
+            raise
         trace.model, trace.version, trace.generation = model, found.entry.version, found.entry.generation
         state = self.cache.state(model)
         if state is not None and state.failure is not None:
             trace.refresh = state.failure.reason
+            trace.unverified |= isinstance(state.failure.error, IntegrityError)
             if state is not before:
                 self.telemetry.failed(state.failure.error, trace)
         return found

@@ -22,19 +22,24 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.logging import Logger
 
 SERVICE = "perennial-api"
+"""What a service is called where nothing names it; in the cloud POWERTOOLS_SERVICE_NAME does, with the stage in it."""
 NAMESPACE = "Perennial"
+WATCHED = ("IntegrityFailure", "StaleModel")
+"""Counted over all models too, for an alarm watches one metric and cannot know the models' names."""
 
 
 class Telemetry:
     """Writes to stdout, which CloudWatch reads.
 
     Metrics are written only in a Lambda function, where something turns the lines into metrics. The
-    model is a dimension only once it is known to exist, so clients cannot make up dimensions.
+    model is a dimension only once it is known to exist, so clients cannot make up dimensions; the service
+    is one always, so that the alarms of one stage see nothing of another's.
     """
 
     def __init__(self, *, emit_metrics: bool | None = None) -> None:
         in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
         self._emit_metrics = in_lambda if emit_metrics is None else emit_metrics
+        self._service = os.environ.get("POWERTOOLS_SERVICE_NAME") or SERVICE
 
     def record(self, trace: Trace, method: str, route: str, status: int, milliseconds: float) -> None:
         """Write the line of one answered request. What did not happen is neither said nor counted."""
@@ -42,7 +47,7 @@ class Telemetry:
             "level": _level(trace, status),
             "message": "request",
             "timestamp": trace.time,
-            "service": SERVICE,
+            "service": self._service,
             "method": method,
             "route": route,
             "status": status,
@@ -77,7 +82,7 @@ class Telemetry:
     def _logger(self) -> Logger:
         from aws_lambda_powertools.logging import Logger  # most processes never need it
 
-        return Logger(service=SERVICE, logger_handler=_Stdout())
+        return Logger(service=self._service, logger_handler=_Stdout())
 
 
 class _Stdout(logging.StreamHandler[IO[str]]):
@@ -94,7 +99,7 @@ class _Stdout(logging.StreamHandler[IO[str]]):
 def _level(trace: Trace, status: int) -> str:
     if status >= 500:
         return "ERROR"
-    return "WARNING" if trace.refresh or trace.untokened or trace.captured.lost else "INFO"
+    return "WARNING" if trace.refresh or trace.unverified or trace.untokened or trace.captured.lost else "INFO"
 
 
 def _counts(trace: Trace, status: int) -> dict[str, int]:
@@ -111,6 +116,8 @@ def _counts(trace: Trace, status: int) -> dict[str, int]:
         counts["Errors" if status >= 500 else "Refused"] = 1
     if trace.refresh is not None:
         counts["StaleModel"] = 1
+    if trace.unverified:
+        counts["IntegrityFailure"] = 1
     return counts
 
 
@@ -118,6 +125,12 @@ def _embedded(counts: dict[str, int], *, by_model: bool, milliseconds: int) -> d
     """Which members of the line are metrics (the CloudWatch embedded metric format)."""
     metrics = [{"Name": "Latency", "Unit": "Milliseconds"}]
     metrics += [{"Name": name, "Unit": "Count"} for name in counts]
-    dimensions = ["service", "model"] if by_model else ["service"]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}
-    return {"Timestamp": milliseconds, "CloudWatchMetrics": [directive]}
+    directives = [_directive(["service", "model"] if by_model else ["service"], metrics)]
+    if by_model and not counts.keys().isdisjoint(WATCHED):
+        watched = [{"Name": name, "Unit": "Count"} for name in counts if name in WATCHED]
+        directives.append(_directive(["service"], watched))
+    return {"Timestamp": milliseconds, "CloudWatchMetrics": directives}
+
+
+def _directive(dimensions: list[str], metrics: list[dict[str, str]]) -> dict[str, Any]:
+    return {"Namespace": NAMESPACE, "Dimensions": [dimensions], "Metrics": metrics}

@@ -21,7 +21,8 @@ class Trace:
     """One request's notes.
 
     ``at`` in seconds since 1970; ``rows`` counts predictions, ``untokened`` those without a feedback token, ``labels``
-    what ground truth was stored; ``refresh`` says why the model could not be refreshed.
+    what ground truth was stored; ``refresh`` says why the model could not be refreshed, ``unverified`` whether
+    something in the bucket is not what its digest or signature says.
     """
 
     request_id: str
@@ -37,6 +38,7 @@ class Trace:
     captured: Lines = NOTHING
     error: str | None = None
     refresh: str | None = None
+    unverified: bool = False
 
     _time: str = ""
 

@@ -257,6 +257,38 @@ class TestLog:
         assert "connection refused" in story["message"] and story["request_id"] == line["request_id"]
         assert again["StaleModel"] == 1
         assert (line["level"], line["refresh_failure"], line["StaleModel"]) == ("WARNING", "store_unavailable", 1)
+        of_model, of_all = line["_aws"]["CloudWatchMetrics"]
+        assert of_model["Dimensions"] == [["service", "model"]]
+        stale = {"Name": "StaleModel", "Unit": "Count"}
+        assert stale in of_model["Metrics"]
+        assert of_all == {"Namespace": "Perennial", "Dimensions": [["service"]], "Metrics": [stale]}
+
+    def test_a_model_that_cannot_be_verified_is_counted_whether_or_not_an_older_one_answers(
+        self, bucket: Bucket, clock: Clock, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        promote(bucket.writer, build(make_spec("a")))
+        promote(bucket.writer, build(make_spec("b")))
+        call = caller(create_app(SETTINGS, bucket.store, clock=clock, telemetry=Telemetry(emit_metrics=True)))
+        call("GET", "/models/a")
+        for name in "ab":
+            bucket.tamper(keys.alias(name, "champion"), b"{}")
+        clock.advance(20)
+        assert [call("GET", f"/models/{name}").status for name in "ab"] == [200, 503]
+        found = [line for line in self.lines(capsys) if line.get("message") == "request"]
+        assert ["IntegrityFailure" in line for line in found] == [False, True, True]
+        for line in found[1:]:
+            directive = line["_aws"]["CloudWatchMetrics"][-1]
+            assert directive["Dimensions"] == [["service"]]
+            assert {"Name": "IntegrityFailure", "Unit": "Count"} in directive["Metrics"]
+
+    def test_the_service_is_named_by_its_environment(
+        self, bucket: Bucket, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "perennial-staging-api")
+        call = caller(create_app(SETTINGS, bucket.store, telemetry=Telemetry(emit_metrics=True)))
+        call("GET", "/health")
+        [line] = self.lines(capsys)
+        assert line["service"] == "perennial-staging-api"
 
     def test_metrics_read_as_those_of_powertools(self, bucket: Bucket, capsys: pytest.CaptureFixture[str]) -> None:
         """The line's metrics are written by hand, for speed: what CloudWatch sees is what powertools would write."""

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from perennial import keys
-from perennial.deploy.site import content_type, publish
+from perennial.deploy.site import content_type, invalidate, publish
 from perennial.errors import DeployError
 
 API = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
@@ -50,10 +50,45 @@ def test_pages_may_call_the_api_and_send_files_to_one_address_and_no_other(s3: A
     assert json.loads(body(s3, "config.json")) == {"api": API}
 
 
-def test_files_are_typed_and_revalidated(s3: Any, dist: Path) -> None:
+def test_pages_are_revalidated_and_what_is_named_by_its_hash_is_kept_for_good(s3: Any, dist: Path) -> None:
     publish(s3, "site", dist, API, UPLOADS)
-    head = s3.head_object(Bucket="site", Key="assets/app.js")
-    assert (head["ContentType"], head["CacheControl"]) == ("text/javascript; charset=utf-8", "no-cache")
+    heads = {key: s3.head_object(Bucket="site", Key=key) for key in ("index.html", "config.json", "assets/app.js")}
+    assert heads["assets/app.js"]["ContentType"] == "text/javascript; charset=utf-8"
+    assert {key: head["CacheControl"] for key, head in heads.items()} == {
+        "index.html": "no-cache",
+        "config.json": "no-cache",
+        "assets/app.js": "public, max-age=31536000, immutable",
+    }
+
+
+def test_a_page_is_put_after_all_that_it_loads(s3: Any, dist: Path) -> None:
+    put: list[str] = []
+    s3.meta.events.register("provide-client-params.s3.PutObject", lambda params, **_: put.append(params["Key"]))
+    publish(s3, "site", dist, API, UPLOADS)
+    assert put == ["assets/app.js", "config.json", "index.html"]
+
+
+def test_a_distribution_asks_anew_for_all_of_the_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    with mock_aws():
+        cloudfront = boto3.client("cloudfront", region_name="us-east-1")
+        made = cloudfront.create_distribution(DistributionConfig=_distribution())["Distribution"]["Id"]
+        invalidate(cloudfront, made, "first")
+        [found] = cloudfront.list_invalidations(DistributionId=made)["InvalidationList"]["Items"]
+        batch = cloudfront.get_invalidation(DistributionId=made, Id=found["Id"])["Invalidation"]["InvalidationBatch"]
+        assert (batch["Paths"]["Items"], batch["CallerReference"]) == (["/*"], "first")
+        with pytest.raises(DeployError, match="distribution"):
+            invalidate(cloudfront, "E0000000000000", "second")
+
+
+def _distribution() -> dict[str, Any]:
+    origin = {"Id": "site", "DomainName": "site.s3.amazonaws.com", "S3OriginConfig": {"OriginAccessIdentity": ""}}
+    behaviour = {"TargetOriginId": "site", "ViewerProtocolPolicy": "redirect-to-https"}
+    origins = {"Quantity": 1, "Items": [origin]}
+    return {"CallerReference": "site", "Comment": "", "Enabled": True, "DefaultCacheBehavior": behaviour,
+            "Origins": origins}  # fmt: skip
 
 
 def test_what_is_no_longer_part_of_the_site_goes(s3: Any, dist: Path) -> None:

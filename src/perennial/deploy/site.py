@@ -16,6 +16,8 @@ from perennial.errors import DeployError
 CONFIG = "config.json"
 API_ORIGIN = "__API_ORIGIN__"  # stands in a page's Content-Security-Policy for the origin of the API
 UPLOAD_URL = "__UPLOAD_URL__"  # stands there for the one address it may send files to
+NAMED_BY_HASH = "assets/"  # as `frontend/build.mjs` names what it bundles, so that it may be kept for good
+FOREVER, REVALIDATED = "public, max-age=31536000, immutable", "no-cache"
 
 _TYPES = {".js": "text/javascript", ".mjs": "text/javascript", ".map": "application/json", ".woff2": "font/woff2"}
 
@@ -40,11 +42,34 @@ def publish(s3: Any, bucket: str, dist: Path, api_url: str, upload_url: str) -> 
     return len(bodies)
 
 
+def invalidate(cloudfront: Any, distribution: str, reference: str) -> None:
+    """Have a distribution ask its bucket anew for all of the site.
+
+    A page is revalidated at each visit anyway; this is for what an edge holds that said nothing, or another thing,
+    when it was published. ``reference`` names this request: one that was made before is not made again. The first
+    thousand of a month are free, and one for all of the site counts as one.
+
+    Raises:
+        DeployError: CloudFront refused.
+    """
+    paths = {"Quantity": 1, "Items": ["/*"]}
+    with aws_errors():
+        cloudfront.create_invalidation(
+            DistributionId=distribution, InvalidationBatch={"Paths": paths, "CallerReference": reference}
+        )
+
+
+def cache_control(key: str) -> str:
+    """How long browsers and CloudFront may keep a file of the site without asking for it again."""
+    return FOREVER if key.startswith(NAMED_BY_HASH) else REVALIDATED
+
+
 def _replace(s3: Any, bucket: str, bodies: Mapping[str, bytes]) -> None:
-    for key, body in bodies.items():
+    parts_first = sorted(bodies, key=lambda key: (not key.startswith(NAMED_BY_HASH), key))  # a page finds all its parts
+    for key in parts_first:
         s3.put_object(
-            Bucket=bucket, Key=key, Body=body, ContentType=content_type(key), CacheControl="no-cache"
-        )  # revalidated by its ETag at each visit
+            Bucket=bucket, Key=key, Body=bodies[key], ContentType=content_type(key), CacheControl=cache_control(key)
+        )
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     for key in [entry["Key"] for page in pages for entry in page.get("Contents", [])]:
         if key not in bodies and not key.startswith(keys.PAGE_ROOT):
