@@ -10,6 +10,7 @@ from perennial.cli import (
     approve,
     backbone,
     batches,
+    cost,
     cycle,
     data,
     doctor,
@@ -57,6 +58,7 @@ for commands in (
     replay,
     notify,
     doctor,
+    cost,
     environment,
 ):
     commands.register(app)
