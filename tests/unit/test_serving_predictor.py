@@ -127,7 +127,7 @@ class TestGraphsThatDoNotFit:
 
     @pytest.mark.parametrize("graph", [b"", b"\x00\x01not a graph", b"{}" * 100])
     def test_not_a_graph(self, graph: bytes) -> None:
-        with pytest.raises(IntegrityError, match="onnxruntime refuses"):
+        with pytest.raises(IntegrityError, match="refuse"):
             Predictor(*self.manifest_and(graph))
 
 

@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from perennial.errors import IntegrityError, InvalidRecord
 from perennial.records import RecordSchema
 from perennial.registry.manifest import ModelManifest
+from perennial.serving.onnx_walk import check_graph
 
 if TYPE_CHECKING:
     from perennial.images.record import ImageRecord
@@ -34,7 +35,7 @@ REGRESSION = ("value",)
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-_LOAD_FAILURES = (
+GRAPH_FAILURES = (
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -42,6 +43,7 @@ _LOAD_FAILURES = (
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
 )
+"""What onnxruntime raises of a graph, when it loads one and when it runs it."""
 
 
 class Scores(NamedTuple):
@@ -66,8 +68,10 @@ class Predictor:
         """Build the session of a graph whose digest has been verified.
 
         Raises:
-            IntegrityError: onnxruntime refuses the graph, or its inputs and outputs are not those of the manifest.
+            IntegrityError: the graph reaches beyond itself, onnxruntime refuses it, or its inputs and outputs are not
+                those of the manifest.
         """
+        check_graph(onnx, f"The graph of {manifest.model} {manifest.version}")
         self.manifest = manifest
         self.schema = RecordSchema(manifest.spec)
         self._outputs = REGRESSION if manifest.spec.task == "regression" else CLASSIFICATION
@@ -169,9 +173,10 @@ def _session(manifest: ModelManifest, onnx: bytes) -> ort.InferenceSession:
     options.inter_op_num_threads = 1
     options.enable_mem_pattern = False
     options.log_severity_level = 4
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     try:
         return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except _LOAD_FAILURES as error:
+    except GRAPH_FAILURES as error:
         raise IntegrityError(
             f"onnxruntime refuses the graph of {manifest.model} {manifest.version}: {str(error).splitlines()[0][:200]}",
             remedy="Train the model again; this version cannot be served.",
