@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
 from airflow.sdk import DAG, get_current_context, task
-from perennial_wiring import POLICY, Result, place_of, report_failures, specs, step, steps_of
+from perennial_wiring import POLICY, Result, place_of, report_failures, runs, specs, step, steps_of
 
 from perennial.jobs import SpecFile
 from perennial.spec import ModelSpec
@@ -95,11 +95,13 @@ def retraining(name: str) -> TriggerDagRunOperator:
     )
 
 
-def wire(place: str, name: str) -> None:
+def wire(place: str, spec: ModelSpec) -> None:
     """The tasks of a pass, in their order."""
-    found = summary(place)
-    check(place) >> [quality(place), drift(place), performance(place)] >> retain(place) >> found
-    decide(found) >> [retraining(name), no_training()]
+    on = runs(spec)
+    found = on(summary)(place)
+    looks = [on(quality)(place), on(drift)(place), on(performance)(place)]
+    on(check)(place) >> looks >> on(retain)(place) >> found
+    decide(found) >> [retraining(spec.name), no_training()]
 
 
 def monitoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
@@ -113,7 +115,7 @@ def monitoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         ),
         **POLICY,
     ) as made:
-        wire(place_of(file), spec.name)
+        wire(place_of(file), spec)
     report_failures(made, steps_of(file))
     return made
 

@@ -1,7 +1,8 @@
 """What the DAG files share: where specs are found, the policy of every DAG, and how a task runs a step.
 
 Specs are found in ``PERENNIAL_SPECS`` (files or folders, separated like PATH), by default the folder ``specs`` beside
-this file. Each step runs in a process of its own, in the interpreter ``PERENNIAL_PYTHON``.
+this file. Each step runs in a process of its own, in the interpreter ``PERENNIAL_PYTHON``, or where a spec says
+``job: {runner: batch}`` as a job on AWS Batch (``PERENNIAL_JOB_QUEUE`` and its fellows name queue and definitions).
 """
 
 from __future__ import annotations
@@ -15,13 +16,20 @@ from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import DAG, Context, TriggerRule, get_current_context, task
+from airflow.sdk.bases.decorator import task_decorator_factory
 from airflow.sdk.exceptions import AirflowFailException
 
 from perennial.jobs import JobFailed, SpecFile, find_specs, run_step
+from perennial.jobs.asked import Asked
 from perennial.jobs.scoring_policy import PATIENCE, PAUSE
+from perennial.spec import ModelSpec
+from perennial_airflow import failures
+from perennial_airflow.failures import ERROR, WAITS, failure
 
-ERROR = "error"
-"""Under this name a task keeps why it failed, for the task that reports it."""
+__all__ = [
+    "ERROR", "PATIENT", "POLICY", "REGION", "SPARK_MINUTES", "TRAINING", "WAITING", "Approval", "Result", "keep_error",
+    "place_of", "report_failures", "runs", "specs", "states", "step", "steps_of", "unanswered", "why",
+]  # fmt: skip
 
 POLICY: dict[str, Any] = {
     "start_date": datetime(2026, 1, 1, tzinfo=UTC),
@@ -53,8 +61,7 @@ WAITING: dict[str, Any] = {
 }
 SPARK_MINUTES = 12 * 60  # EMR Serverless ends a job by then, which is its own limit too
 REGION = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-WAITS = frozenset({6, 10})  # another run's turn, or S3 does not answer: what a PATIENT task waits for
-TRIES = 3  # for all else: the task's first, and the two retries of every task
+JOB_LOOK_SECONDS = int(os.environ.get("PERENNIAL_JOB_SECONDS") or 15)  # between two looks at a job
 
 Result = dict[str, Any]
 
@@ -75,18 +82,34 @@ def specs() -> list[SpecFile]:
     return find_specs(os.environ.get("PERENNIAL_SPECS") or str(Path(__file__).parent / "specs"))
 
 
-def step(place: str, name: str, **arguments: str | bool | None) -> Result:
-    """Run a step for the spec at ``place``, in the run of the task that calls it.
+def step(place: str, name: str, **arguments: str | bool | None) -> Result | Asked:
+    """Run a step for the spec at ``place``, in the run of the task that calls it; or have its task run it as a job.
 
     Its errors fail the task: at once, where trying again cannot help.
     """
     context = get_current_context()
+    if getattr(context["ti"].task, "on_batch", False):
+        return Asked(name, place, arguments)
     try:
         return run_step(name, place, context["run_id"], **arguments)
     except JobFailed as error:
-        keep_error(str(error))
-        vain = error.final or (error.exit_code not in WAITS and _try(context) >= TRIES)
-        raise (AirflowFailException(str(error)) if vain else error) from error
+        raise failure(context, error) from error
+
+
+def runs(spec: ModelSpec) -> Callable[[Any], Any]:
+    """Where steps of a spec run: makes of a task that ends with :func:`step` the one that runs it there."""
+    if spec.job.runner == "local":
+        return lambda made: made
+    from perennial_airflow.batch_step import StepOnBatch  # brings boto3
+
+    def on_batch(made: Any) -> Any:
+        where = {"region_name": REGION, "poll_interval": JOB_LOOK_SECONDS}
+        return task_decorator_factory(
+            made.function, multiple_outputs=made.multiple_outputs, decorated_operator_class=StepOnBatch,
+            **made.kwargs, **where,
+        )  # fmt: skip
+
+    return on_batch
 
 
 def steps_of(file: SpecFile) -> Callable[..., Result]:
@@ -99,15 +122,9 @@ def place_of(file: SpecFile) -> str:
     return str(file.path.resolve())
 
 
-def _try(context: Context) -> int:
-    """Which try this is, from 1; it begins anew where the task is cleared."""
-    ti = context["ti"]
-    return ti.try_number - ti.max_tries + ti.task.retries
-
-
 def keep_error(reason: str) -> None:
     """Keep why the task that calls it fails, or would if it ended now."""
-    get_current_context()["ti"].xcom_push(key=ERROR, value=reason)
+    failures.keep_error(get_current_context(), reason)
 
 
 def unanswered(error: JobFailed) -> bool:

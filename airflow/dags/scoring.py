@@ -23,6 +23,7 @@ from perennial_wiring import (
     keep_error,
     place_of,
     report_failures,
+    runs,
     specs,
     step,
     steps_of,
@@ -149,15 +150,16 @@ def summary(place: str) -> Result:
     return step(place, "scoring-summary")
 
 
-def wire(place: str, name: str) -> None:
+def wire(place: str, spec: ModelSpec) -> None:
     """The tasks of a scoring, in their order."""
-    plan, handed = find(place), hand_over(place)
-    spark = spark_there(name, handed) if APPLICATION else spark_here(place)
-    asked = request(place)
+    on = runs(spec)
+    plan, handed = on(find)(place), on(hand_over)(place)
+    spark = spark_there(spec.name, handed) if APPLICATION else spark_here(place)
+    asked = on(request)(place)
     engine(plan) >> [nothing_new(plan), asked, handed]
     asked >> (waited := wait(place))
     handed >> spark
-    [waited, spark] >> check(place) >> summary(place)
+    [waited, spark] >> on(check)(place) >> on(summary)(place)
 
 
 def scoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
@@ -173,7 +175,7 @@ def scoring_dag(file: SpecFile, spec: ModelSpec) -> DAG:
         ),
         **POLICY,
     ) as made:  # fmt: skip
-        wire(place_of(file), spec.name)
+        wire(place_of(file), spec)
     report_failures(made, steps_of(file))
     return made
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, dag, task
 from airflow.sdk.exceptions import AirflowFailException
-from perennial_wiring import ERROR, POLICY, Result, report_failures, specs, steps_of
+from perennial_wiring import ERROR, POLICY, Result, report_failures, runs, specs, steps_of
 
 from perennial.jobs import SpecFile
 from perennial.spec import ModelSpec, SqlSource
@@ -29,7 +29,7 @@ REMEDY = "Give the source a query, in place of a table, that names the columns t
 
 def pull_dag(file: SpecFile, spec: ModelSpec, name: str, source: SqlSource) -> DAG:
     """The DAG ``pull_<model>_<source>``."""
-    step = steps_of(file)
+    step, on = steps_of(file), runs(spec)
 
     @dag(
         dag_id=f"pull_{spec.name}_{name}",
@@ -52,7 +52,7 @@ def pull_dag(file: SpecFile, spec: ModelSpec, name: str, source: SqlSource) -> D
             """Lands the rows that are not there yet."""
             return step("pull-land", source=name)
 
-        asked: Any = query()
+        asked: Any = on(query)()
         ask = operator()(
             task_id="ask",
             doc_md="Asks the database, and stages its answer as Parquet.",
@@ -67,7 +67,7 @@ def pull_dag(file: SpecFile, spec: ModelSpec, name: str, source: SqlSource) -> D
             df_kwargs={"index": False},
             replace=True,
         )
-        ask >> land()
+        ask >> on(land)()
 
     made = pull()
     report_failures(made, step)

@@ -18,6 +18,7 @@ from perennial_wiring import (
     Result,
     place_of,
     report_failures,
+    runs,
     specs,
     states,
     step,
@@ -214,19 +215,20 @@ def asking(spec: ModelSpec, asked: XComArg) -> Approval:
 
 def wire(place: str, spec: ModelSpec) -> None:
     """The tasks of a training, in their order."""
-    found, decision, asked = snapshot(place), gate(place), request_approval(place)
+    on = runs(spec)
+    found, decision, asked = on(snapshot)(place), on(gate)(place), on(request_approval)(place)
     approve = asking(spec, asked)
-    answered = answer(place, approve.output)
-    trained = train.partial(place=place).expand(candidate=list(spec.candidates))
-    nothing, promoted, end = nothing_to_do(found), promote(place), conclude(place)
+    answered = on(answer)(place, approve.output)
+    trained = on(train).partial(place=place).expand(candidate=list(spec.candidates))
+    nothing, promoted, end = nothing_to_do(found), on(promote)(place), on(conclude)(place)
     choice, chosen = passed(decision), verdict(answered)
 
-    acquire(place) >> collect(place) >> found
+    acquire(place) >> on(collect)(place) >> found
     anything_to_do(found) >> [nothing, trained]
-    trained >> select(place) >> register(place) >> decision
+    trained >> on(select)(place) >> on(register)(place) >> decision
     choice >> [promoted, asked, (kept := not_promoted(decision))]
     chosen >> [promoted, (refused := rejected(answered))]
-    promoted >> (smoked := smoke(place)) >> (back := rollback(place))
+    promoted >> (smoked := on(smoke)(place)) >> (back := on(rollback)(place))
     rolled_back(back)
     [smoked, back, kept, refused] >> end
     [nothing, end] >> release(place)

@@ -13,6 +13,7 @@ from perennial.spec_candidates import Candidate
 from perennial.spec_checks import NAME, contradictions
 from perennial.spec_features import CategoryFeature, DateFeature, Feature, NumberFeature, Part, Target, label
 from perennial.spec_images import Frame, ImageInput, described
+from perennial.spec_job import Job, JobSize
 from perennial.spec_policy import (
     DEFAULT_METRIC,
     LOWER_IS_BETTER,
@@ -30,8 +31,8 @@ from perennial.spec_policy import (
 
 __all__ = [
     "DEFAULT_METRIC", "LOWER_IS_BETTER", "METRICS", "NAME", "Batch", "Candidate", "CategoryFeature", "DateFeature",
-    "Feature", "Frame", "GatePolicy", "Holdout", "ImageInput", "ModelSpec", "NumberFeature", "SlicePolicy",
-    "SqlSource", "Target", "Task", "canonical", "label", "load_spec",
+    "Feature", "Frame", "GatePolicy", "Holdout", "ImageInput", "Job", "JobSize", "ModelSpec", "NumberFeature",
+    "SlicePolicy", "SqlSource", "Target", "Task", "canonical", "label", "load_spec",
 ]  # fmt: skip
 
 
@@ -55,6 +56,9 @@ class ModelSpec(Part):
     batch: Batch = Batch()
     notify: Notify = Notify()
     sources: dict[str, SqlSource] = Field(default_factory=dict)
+    # Where a model is made is no part of it: neither of its digest nor of its versions, so that a step which ran out of
+    # memory is tried again with more, and what was trained stays trained.
+    job: Job = Field(default=Job(), exclude=True)
 
     @field_serializer("features", when_used="json")
     def _features_in_order(self, features: dict[str, Feature]) -> list[tuple[str, Feature]]:

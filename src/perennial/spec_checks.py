@@ -55,6 +55,7 @@ def contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     for column in spec.gate.slices:
         if not isinstance(spec.features.get(column), CategoryFeature):
             found.append((f"gate.slices.{column}", "is not a category feature of this model"))
+    found += _job_contradictions(spec)
     for name in spec.candidates:
         if not re.match(r"^[A-Za-z][A-Za-z0-9_-]{0,39}$", name):
             found.append((f"candidates.{name}", "use a letter, then letters, digits, - and _, at most 40"))
@@ -106,6 +107,17 @@ def _picture_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
                 (f"candidates.{name}", "say what it sees of a picture: backbone: NAME, or features: pixels or hog")
             )
     return found
+
+
+def _job_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
+    """What a job on another machine would not find there."""
+    if spec.job.runner == "local":
+        return []
+    return [
+        (f"candidates.{name}.weights", "job.runner is batch, and a job sees no file of this machine; use s3://bucket/key")
+        for name, candidate in spec.candidates.items()
+        if candidate.weights is not None and not candidate.weights.startswith("s3://")
+    ]
 
 
 def _table_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ def test_arguments_result_and_progress_pass_through(
     assert result == {"ok": 1}
     called = (tmp_path / "called").read_text()
     assert called.startswith(f"-m perennial.jobs train --spec {spec} --run one")
-    assert called.rstrip().endswith("--candidate line --force")
+    assert called.rstrip().endswith("--candidate=line --force")
     assert "working" in caplog.messages
 
 

@@ -22,6 +22,8 @@ from perennial.spec import (
     GatePolicy,
     Holdout,
     ImageInput,
+    Job,
+    JobSize,
     ModelSpec,
     NumberFeature,
     SlicePolicy,
@@ -56,6 +58,8 @@ SECTIONS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     ("Batch", Batch, {}),
     ("Notify", Notify, {}),
     ("Sources", SqlSource, {"connection": "db", "table": "t", "watermark": "at"}),
+    ("Job", Job, {}),
+    ("Size of a job", JobSize, {}),
 ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from perennial.errors import PerennialError
+from perennial.jobs.asked import Asked
 
 # Usage, spec, data, integrity, training, refusal: the same input gives the same answer.
 FINAL = frozenset({2, 3, 4, 7, 8, 9})
@@ -24,12 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class JobFailed(PerennialError):
-    """A step's process ended with an error. Carries its exit code; ``final`` when trying again cannot help."""
+    """A step's process ended with an error. Carries its exit code; ``final`` when trying again cannot help.
 
-    def __init__(self, step: str, exit_code: int, reason: str) -> None:
+    Its exit code says so, unless ``final`` is given: of a job whose machine was too small.
+    """
+
+    def __init__(self, step: str, exit_code: int, reason: str, *, final: bool | None = None) -> None:
         super().__init__(f"Step {step} failed with exit code {exit_code}: {reason}")
         self.exit_code = exit_code
-        self.final = exit_code in FINAL
+        self.final = exit_code in FINAL if final is None else final
 
 
 def run_step(step: str, spec: str, run: str, **arguments: str | bool | None) -> dict[str, Any]:
@@ -49,11 +53,7 @@ def run_step(step: str, spec: str, run: str, **arguments: str | bool | None) -> 
         result = Path(folder, "result.json")
         command = [python, "-m", "perennial.jobs", step, "--spec", spec, "--run", run, "--result", str(result)]
         command.append("--follow")
-        for name, value in arguments.items():
-            if value is True:
-                command.append(f"--{name}")
-            elif value not in (None, False):
-                command += [f"--{name}", str(value)]
+        command += Asked(step, spec, arguments).options()
         last = _follow(command)
         if last.code != 0:
             raise JobFailed(step, last.code, last.line)

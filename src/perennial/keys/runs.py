@@ -62,6 +62,16 @@ def run_step(m: str, run: str, step: str) -> str:
     return f"{m}/runs/{run}/steps/{step}.json"
 
 
+def job_spec(m: str, digest: str) -> str:
+    """The text of a spec as jobs on other machines read it, by its SHA-256 (hex): put-new."""
+    return f"{m}/runs/specs/{digest}.yaml"
+
+
+def job_result(m: str, run: str, name: str) -> str:
+    """What the step of one job returned: put-new, so that of a job's attempts the first that came to its end counts."""
+    return f"{m}/runs/{segment(run)}/jobs/{segment(name)}.json"
+
+
 def outcomes(m: str) -> str:
     return f"{m}/runs/outcomes/"
 
