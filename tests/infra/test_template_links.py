@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from perennial import keys
-from perennial.deploy.template import read_template
 from perennial.settings import VARIABLES, Settings
+from tests.support.templates import TEMPLATE, pattern_of, stack_resources, stack_templates
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 JOB, NAME = "0" * 32, f"api/{'0' * 32}/in.csv"
 
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    return read_template(TEMPLATE)
+    return {"Parameters": stack_templates()[TEMPLATE]["Parameters"], "Resources": stack_resources()}
 
 
 def allowed(template: dict[str, Any], action: str) -> list[str]:
@@ -29,8 +27,8 @@ def allowed(template: dict[str, Any], action: str) -> list[str]:
             actions = statement["Action"]
             if action in (actions if isinstance(actions, list) else [actions]):
                 places = statement["Resource"]
-                found += [place["Fn::Sub"] for place in (places if isinstance(places, list) else [places])]
-    return [place.removeprefix("${DataBucket.Arn}/") for place in found]
+                found += [pattern_of(place) for place in (places if isinstance(places, list) else [places])]
+    return found
 
 
 def may(template: dict[str, Any], action: str, key: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -24,6 +25,7 @@ from perennial.deploy.stack import deploy
 from perennial.deploy.up import BUILD, TEMPLATE, LocalStack, embedded
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE, Settings
+from tests.support.templates import stack_templates
 
 
 def listens(endpoint_url: str) -> bool:
@@ -229,23 +231,33 @@ def test_deploying_again_updates_in_place_and_keeps_what_is_stored(tmp_path: Pat
         assert variables["Variables"]["PERENNIAL_REFRESH_SECONDS"] == "60"
         assert aws.client("s3").get_object(Bucket=first.bucket, Key="kept")["Body"].read() == b"kept"
         resources = aws.client("cloudformation").describe_stack_resources(StackName="perennial-local")["StackResources"]
-        declared = json.loads(_as_json(TEMPLATE))["Resources"]
+        declared = stack_templates()[TEMPLATE]["Resources"]
         assert {resource["LogicalResourceId"] for resource in resources} == set(declared)
 
 
 def test_a_template_that_is_refused_says_why(tmp_path: Path) -> None:
     broken = tmp_path / "template.yaml"
-    broken.write_text(TEMPLATE.read_text().replace("AWS::Logs::LogGroup", "AWS::Logs::Nothing"))
+    shutil.copytree(ROOT / "infra/stacks", tmp_path / "infra/stacks")
     with MiniStack(tmp_path / "aws") as emulator:
         packages = build_packages("local", BUILD, python=emulator.python)
-        with pytest.raises(DeployError, match=r"perennial-local: refused: .*AWS::Logs::Nothing"):
+        broken.write_text(
+            TEMPLATE.read_text().replace("    Type: AWS::CloudFormation::Stack", "    Type: AWS::No::Thing")
+        )
+        with pytest.raises(DeployError, match=r"perennial-local: refused: .*AWS::No::Thing"):
             deploy(embedded(emulator.endpoint_url), packages, broken)
 
 
-def _as_json(template: Path) -> str:
-    from perennial.deploy.template import read_template
-
-    return json.dumps(read_template(template))
+def test_what_fails_within_a_nested_template_names_its_stack(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "infra/stacks", tmp_path / "infra/stacks")
+    shutil.copy(TEMPLATE, tmp_path)
+    nested = tmp_path / "infra/stacks/scoring.yaml"
+    nested.write_text(
+        nested.read_text().replace("  ScoringDeadAlarm:\n    Type: A", "  ScoringDeadAlarm:\n    Type: No")
+    )
+    with MiniStack(tmp_path / "aws") as emulator:
+        packages = build_packages("local", BUILD, python=emulator.python)
+        with pytest.raises(DeployError, match=r"ROLLBACK_COMPLETE: Scoring: .*NoWS::CloudWatch::Alarm"):
+            deploy(embedded(emulator.endpoint_url), packages, tmp_path / "template.yaml")
 
 
 def _address_of_this_machine() -> str:

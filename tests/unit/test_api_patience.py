@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import httpx
 import pytest
@@ -17,16 +16,15 @@ from fastapi import FastAPI
 from lambdas.api import services
 from lambdas.api.app import PATIENCE, create_app
 from lambdas.api.looks import Looks
-from perennial.deploy.template import read_template
 from perennial.errors import StoreUnavailable
 from perennial.settings import Settings
 from perennial.store_opening import open_store
 from tests.support.models import IRIS_RECORD, build, make_spec, promote
 from tests.support.stores import Bucket, Clock
+from tests.support.templates import stack_resources
 
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 SETTINGS = Settings(bucket="bucket")
-TIMEOUT: int = read_template(TEMPLATE)["Resources"]["ApiFunction"]["Properties"]["Timeout"]
+TIMEOUT: int = stack_resources()["ApiFunction"]["Properties"]["Timeout"]
 
 
 @pytest.fixture

@@ -50,6 +50,23 @@ def test_a_failed_stack_names_the_resource_that_failed_first(monkeypatch: pytest
             stack._apply(Aws(), "perennial-prod", "{}", {})
 
 
+def test_a_nested_stack_that_failed_names_the_resource_within_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    arn = "arn:aws:cloudformation:us-east-1:1:stack/perennial-prod-Storage/1"
+    inner = {"PhysicalResourceId": arn, "ResourceType": "AWS::CloudFormation::Stack"}
+    embedded = event("Storage", "CREATE_FAILED", "Embedded stack was not successfully created") | inner
+    bucket = event("DataBucket", "CREATE_FAILED", "already exists") | {"ResourceType": "AWS::S3::Bucket"}
+    itself = event("perennial-prod-Storage", "CREATE_FAILED", "[DataBucket]") | inner | {"StackId": arn}
+    with Stubber(client) as stub:
+        described = {"StackName": "perennial-prod", "CreationTime": NOW, "StackStatus": "ROLLBACK_COMPLETE"}
+        stub.add_response("describe_stacks", {"Stacks": [described]})
+        stub.add_response("describe_stack_events", {"StackEvents": [embedded]}, {"StackName": "perennial-prod"})
+        stub.add_response("describe_stack_events", {"StackEvents": [itself, bucket]}, {"StackName": arn})
+        monkeypatch.setattr(Aws, "client", lambda self, service: client)
+        with pytest.raises(DeployError, match="Storage: DataBucket: already exists"):
+            stack.deployed(Aws(), "prod")
+
+
 def test_an_unchanged_stack_is_a_success(monkeypatch: pytest.MonkeyPatch) -> None:
     client = boto3.client("cloudformation", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
     outputs = [{"OutputKey": "ApiId", "OutputValue": "abc"}]

@@ -5,7 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from perennial.deploy.template import cors_of, lifecycle_of, read_template, with_code, with_number
+from perennial.deploy.template import (
+    cors_of,
+    lifecycle_of,
+    read_template,
+    read_templates,
+    with_addresses,
+    with_code,
+    with_number,
+)
 from perennial.errors import DeployError
 
 TEMPLATE = """
@@ -44,12 +52,38 @@ def test_short_forms_are_spelled_out(path: Path) -> None:
 def test_only_the_code_s_place_changes(path: Path) -> None:
     template = read_template(path)
     before = json.dumps(template)
-    changed = json.loads(with_code(template, "builds", {"Code": "api/1.zip", "Other": "capture/1.zip"}))
+    code = {"Code": "api/1.zip", "Other": "capture/1.zip", "Elsewhere": "score/1.zip"}
+    changed = with_code(template, "builds", code)
+    assert json.dumps(template) == before
     for function, key in (("Code", "api/1.zip"), ("Other", "capture/1.zip")):
         assert changed["Resources"][function]["Properties"].pop("CodeUri") == {"Bucket": "builds", "Key": key}
         assert template["Resources"][function]["Properties"].pop("CodeUri") == "build/"
     assert changed == template
-    assert before != json.dumps(changed)
+
+
+ROOT = """
+Resources:
+  One: {Type: "AWS::CloudFormation::Stack", Properties: {TemplateURL: stacks/one.yaml, Parameters: {A: "1"}}}
+  Topic: {Type: "AWS::SNS::Topic"}
+"""
+
+
+def test_templates_are_read_with_those_that_they_nest(tmp_path: Path) -> None:
+    (tmp_path / "stacks").mkdir()
+    (tmp_path / "stacks/one.yaml").write_text(TEMPLATE)
+    path = tmp_path / "root.yaml"
+    path.write_text(ROOT)
+    found = read_templates(path)
+    assert found.nested.keys() == {"One"} and found.declaring("Data") is found.nested["One"]
+    with pytest.raises(DeployError, match="No template declares Nothing"):
+        found.declaring("Nothing")
+    changed = with_addresses(found.root, {"One": "https://builds/one.json"})
+    properties = changed["Resources"]["One"]["Properties"]
+    assert properties == {"TemplateURL": "https://builds/one.json", "Parameters": {"A": "1"}}
+    assert changed["Resources"]["Topic"] == found.root["Resources"]["Topic"]
+    path.write_text(ROOT.replace("one.yaml", "two.yaml"))
+    with pytest.raises(DeployError, match=r"stacks/two\.yaml: cannot be read"):
+        read_templates(path)
 
 
 def test_a_parameter_that_is_a_number_becomes_one_wherever_it_is_referred_to() -> None:

@@ -19,12 +19,22 @@ __all__ = [
 
 PYTHON = Path(".local/envs/ministack/bin/python")
 
+# 1.5.33 forgets the attributes of what an update leaves as it is in a nested stack, and then finds none to refer to.
+_KEEP_ATTRIBUTES = """
+from ministack.services.cloudformation import _stacks, provisioners
+update = provisioners._update_resource
+def keeping(kind, place, old, new, stack, name=None, attributes=None):
+    known = _stacks.get(stack, {}).get("_resources", {}).get(name, {})
+    return update(kind, place, old, new, stack, name, attributes or known.get("Attributes"))
+provisioners._update_resource = keeping
+"""
+
 
 class MiniStack(Emulator):
     """The default emulator: it starts in half a second, and enforces IAM, so a Lambda acts under its own role."""
 
     name = "ministack"
-    program = "from ministack.app import main\nmain()\n"
+    program = _KEEP_ATTRIBUTES + "from ministack.app import main\nmain()\n"
 
     def __init__(self, folder: Path, *, python: Path | None = None) -> None:
         super().__init__(folder, python=python or interpreter())

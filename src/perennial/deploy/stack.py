@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +11,10 @@ from urllib.parse import urlsplit
 
 from perennial.deploy import template as templates
 from perennial.deploy.aws import Aws, aws_errors
+from perennial.deploy.expansion import expand
+from perennial.deploy.ministack import interpreter
 from perennial.deploy.package import Package
-from perennial.deploy.uploads import upload
+from perennial.deploy.uploads import upload, upload_templates
 from perennial.errors import DeployError
 
 if TYPE_CHECKING:
@@ -79,14 +82,18 @@ def deployed(aws: Aws, stage: str) -> Deployed:
 def _deploy(
     aws: Aws, packages: Mapping[str, Package], template: Path, stage: str, parameters: Mapping[str, str] | None
 ) -> Deployed:
-    parsed = templates.read_template(template)
+    parsed = templates.read_templates(template)
     bucket, code = upload(aws, packages, stage)
     values = {"Stage": stage} | ({CONCURRENCY: "2"} if aws.endpoint_url else {}) | dict(parameters or {})
-    resolved = templates.with_number(parsed, CONCURRENCY, values[CONCURRENCY]) if aws.endpoint_url else parsed
-    body = templates.with_code(resolved, bucket, code)
+    nested = {name: templates.with_code(one, bucket, code) for name, one in parsed.nested.items()}
+    root = parsed.root
     if aws.endpoint_url:
+        nested = {name: templates.with_number(one, CONCURRENCY, values[CONCURRENCY]) for name, one in nested.items()}
+        expanded = expand({"": root} | nested, interpreter(), aws.region)
+        root, nested = expanded.pop(""), expanded
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
         values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
+    body = json.dumps(templates.with_addresses(root, upload_templates(aws, bucket, nested)))
     outputs = _apply(aws, f"perennial-{stage}", body, values)
     if aws.endpoint_url:
         _complete(aws, parsed, outputs)
@@ -136,19 +143,24 @@ def _wait(cloudformation: Any, name: str) -> dict[str, str]:
 
 
 def _first_failure(cloudformation: Any, name: str) -> str:
+    """Which resource failed first, and why: of the nested stack, where it is one."""
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     if not failed:
         return "no reason given"
-    return f"{failed[-1]['LogicalResourceId']}: {failed[-1].get('ResourceStatusReason', 'no reason given')}"
+    first = failed[-1]
+    inner = first.get("PhysicalResourceId")
+    if first.get("ResourceType") == templates.STACK and inner and inner != first["StackId"]:
+        return f"{first['LogicalResourceId']}: {_first_failure(cloudformation, inner)}"
+    return f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason', 'no reason given')}"
 
 
-def _complete(aws: Aws, template: dict[str, Any], outputs: Mapping[str, str]) -> None:
+def _complete(aws: Aws, parsed: templates.Templates, outputs: Mapping[str, str]) -> None:
     """Set through the services' own APIs what emulators drop of the template, or store wrongly."""
     assert aws.endpoint_url is not None
-    cors = templates.cors_of(template, HTTP_API, site_origin(aws.endpoint_url))
+    cors = templates.cors_of(parsed.declaring(HTTP_API), HTTP_API, site_origin(aws.endpoint_url))
     aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
-    rules = templates.lifecycle_of(template, DATA_BUCKET)
+    rules = templates.lifecycle_of(parsed.declaring(DATA_BUCKET), DATA_BUCKET)
     aws.client("s3").put_bucket_lifecycle_configuration(
         Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
     )

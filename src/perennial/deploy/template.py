@@ -1,15 +1,36 @@
-"""Read and prepare ``template.yaml`` for deploying it by the CloudFormation API."""
+"""Read and prepare ``template.yaml``, and those that it nests, for deploying them by the CloudFormation API."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from perennial.errors import DeployError
+
+STACK = "AWS::CloudFormation::Stack"
+
+
+@dataclass(frozen=True)
+class Templates:
+    """A template, and those that it nests by the logical ids of their stacks; each as plain JSON values."""
+
+    root: dict[str, Any]
+    nested: Mapping[str, dict[str, Any]]
+
+    def declaring(self, resource: str) -> dict[str, Any]:
+        """The one nested template that declares a resource.
+
+        Raises:
+            DeployError: none does.
+        """
+        for template in self.nested.values():
+            if resource in template["Resources"]:
+                return template
+        raise DeployError(f"No template declares {resource}.")
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,13 +67,35 @@ def read_template(path: Path) -> dict[str, Any]:
     return template
 
 
-def with_code(template: dict[str, Any], bucket: str, code: Mapping[str, str]) -> str:
-    """The template as JSON text whose functions run uploaded zips, ``code``'s keys of them, instead of a folder."""
-    resources = dict(template["Resources"])
-    for name, key in code.items():
-        properties = resources[name]["Properties"] | {"CodeUri": {"Bucket": bucket, "Key": key}}
-        resources[name] = resources[name] | {"Properties": properties}
-    return json.dumps(template | {"Resources": resources})
+def read_templates(path: Path) -> Templates:
+    """The template at ``path``, and those that its stacks take from files beside it.
+
+    Raises:
+        DeployError: one is missing or not YAML.
+    """
+    root = read_template(path)
+    stacks = {name: one["Properties"] for name, one in root["Resources"].items() if one["Type"] == STACK}
+    return Templates(root, {name: read_template(path.parent / one["TemplateURL"]) for name, one in stacks.items()})
+
+
+def with_addresses(root: dict[str, Any], addresses: Mapping[str, str]) -> dict[str, Any]:
+    """The template whose stacks take their templates, by their logical ids, from where these were uploaded."""
+    return root | {"Resources": _with(root["Resources"], "TemplateURL", addresses)}
+
+
+def with_code(template: dict[str, Any], bucket: str, code: Mapping[str, str]) -> dict[str, Any]:
+    """The template whose functions run uploaded zips, ``code``'s keys of them, instead of a folder."""
+    resources = template["Resources"]
+    places = {name: {"Bucket": bucket, "Key": key} for name, key in code.items() if name in resources}
+    return template | {"Resources": _with(resources, "CodeUri", places)}
+
+
+def _with(resources: dict[str, Any], name: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The resources, a property of some of them put in place of another's."""
+    return {
+        resource: one | {"Properties": one["Properties"] | {name: values[resource]}} if resource in values else one
+        for resource, one in resources.items()
+    }
 
 
 def with_number(template: dict[str, Any], parameter: str, number: str) -> dict[str, Any]:

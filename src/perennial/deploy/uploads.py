@@ -1,7 +1,9 @@
-"""What each function runs, zipped and put where CloudFormation takes it from."""
+"""What each function runs, zipped, and nested templates: put where CloudFormation takes them from."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +53,26 @@ def upload(aws: Aws, packages: Mapping[str, Package], stage: str) -> tuple[str, 
             with only_one(place.with_name(place.name + ".lock")):  # others may zip, or clear away, at the same time
                 s3.upload_file(str(_zipped(package, place, code)), bucket, key)
     return bucket, found
+
+
+def upload_templates(aws: Aws, bucket: str, templates: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Put templates into the bucket for build results, under their hashes. Returns name -> address."""
+    s3 = aws.client("s3")
+    # An emulator has no names for buckets; AWS takes no template from where the bucket stands in the path everywhere.
+    place = f"{aws.endpoint_url.rstrip('/')}/{bucket}" if aws.endpoint_url else _address(s3, bucket)
+    found = {}
+    for name, template in templates.items():
+        body = json.dumps(template, sort_keys=True).encode()
+        key = f"templates/{hashlib.sha256(body).hexdigest()}.json"
+        s3.put_object(Bucket=bucket, Key=key, Body=body, ContentType="application/json")
+        found[name] = f"{place}/{key}"
+    return found
+
+
+def _address(s3: Any, bucket: str) -> str:
+    """Of a bucket on AWS, in whatever partition."""
+    scheme, host = s3.meta.endpoint_url.split("://", 1)
+    return f"{scheme}://{bucket}.{host}"
 
 
 def _create(s3: Any, bucket: str, region: str) -> None:
