@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
+from lambdas.api.models import trial_of
 from lambdas.api.services import Services, services_of
 from perennial.errors import PerennialError
 
@@ -47,6 +48,9 @@ async def _describe(request: Request, name: str, services: Services) -> dict[str
         return line | {"status": "unavailable", "failure": failure}
     if state.snapshot is not None:
         line |= {"version": state.snapshot.entry.version, "generation": state.snapshot.entry.generation}
+        trial = trial_of(state.snapshot)
+        if trial is not None:
+            line["trial"] = trial
     if state.failure is not None:
         line["status"] = "stale" if state.snapshot is not None else "unavailable"
         line["failure"] = {"reason": state.failure.reason, "since": _iso(state.failure.since)}

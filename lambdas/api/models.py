@@ -23,12 +23,12 @@ async def list_models(request: Request) -> Response:
             "models": [
                 {
                     "name": model.name,
-                    "version": model.entry.version,
-                    "generation": model.entry.generation,
-                    "promoted_at": model.entry.time.isoformat(),
+                    "version": model.champion.entry.version,
+                    "generation": model.champion.entry.generation,
+                    "promoted_at": model.champion.since.isoformat(),
                 }
                 for model in deployed
-                if model.entry is not None  # else its champion could never be verified: see `/ready`
+                if model.champion is not None  # else its champion could never be verified: see `/ready`
             ]
         }
     )
@@ -46,7 +46,8 @@ async def show_model(request: Request) -> Response:
             "classes": list(manifest.classes),
             "version": snapshot.entry.version,
             "generation": snapshot.entry.generation,
-            "promoted_at": snapshot.entry.time.isoformat(),
+            "promoted_at": snapshot.champion.since.isoformat(),
+            "trial": trial_of(snapshot),
             "candidate": manifest.candidate,
             "estimator": manifest.estimator,
             "metric": manifest.spec.metric,
@@ -58,6 +59,15 @@ async def show_model(request: Request) -> Response:
             "run": manifest.run,
         }
     )
+
+
+def trial_of(snapshot: Snapshot) -> dict[str, Any] | None:
+    """The trial that runs, and whether this server takes part in it; None where none runs."""
+    trial = snapshot.entry.trial
+    if trial is None:
+        return None
+    status = snapshot.challenger.status if snapshot.challenger else "loading"
+    return {"version": trial.version, "mode": trial.mode, "share": trial.share, "status": status}
 
 
 async def show_schema(request: Request) -> Response:

@@ -16,7 +16,7 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from lambdas.api.bodies import is_json, read_body
-from lambdas.api.predict import Answered, answer_of
+from lambdas.api.predict import Answered, answer_of, routed
 from lambdas.api.problems import Problem
 from lambdas.api.services import services_of
 from lambdas.api.trace import trace_of
@@ -25,8 +25,8 @@ from perennial.serving.capture import Occasion, is_sampled
 from perennial.serving.explain import Explanation, explain
 from perennial.serving.ids import uuid7
 from perennial.serving.picture_requests import JSON, Kept, PictureRequests, Sent, look_at
-from perennial.serving.predictor import Prediction, Predictor
 from perennial.serving.refresh import Snapshot
+from perennial.serving.traffic import Answers
 
 if TYPE_CHECKING:
     from perennial.images.record import ImageRecord
@@ -47,14 +47,16 @@ async def predict_pictures(request: Request, snapshot: Snapshot, requests: Pictu
     made = await services.of_picture(
         lambda: _make(request, snapshot, requests.read(body, media_type, content_type), explained=explained)
     )
-    content = await answer_of(request, snapshot, made.answered)
+    content = await answer_of(request, made.answered)
     if made.explanation is not None:
         content["explanation"] = made.explanation.content()
     answer = to_json(content)
     withheld = await _lost(request, made.storing)
-    predictions, ids, _ = made.answered
+    answers, ids, _ = made.answered
     occasion = Occasion(trace.time, trace.request_id)
-    trace.captured = services.capture.lines(snapshot, occasion, made.records, predictions, ids, withheld=withheld)
+    trace.captured = services.capture.lines(
+        snapshot, occasion, made.records, answers.predictions, ids, withheld=withheld, answers=answers
+    )
     return Response(answer, media_type="application/json")
 
 
@@ -98,20 +100,19 @@ def _make(request: Request, snapshot: Snapshot, sent: Sent, *, explained: bool) 
     services, at = services_of(request), trace_of(request.scope).at
     ids = [uuid7(at, services.entropy(10)) for _ in kept]
     storing = _store(request, snapshot, sent, kept, ids)
-    predictions, explanation = _predict(snapshot.predictor, sent, kept, explained=explained)
+    answers = _predict(request, snapshot, sent, kept)
+    explanation = explain(answers.predictor, kept[0].pixels, answers.predictions[0]) if explained else None
     records = [picture.record for picture in kept]
-    return _Made(Answered(predictions, ids, sent.single), records, explanation, storing)
+    return _Made(Answered(answers, ids, sent.single), records, explanation, storing)
 
 
-def _predict(
-    predictor: Predictor, sent: Sent, kept: Sequence[Kept], *, explained: bool
-) -> tuple[list[Prediction], Explanation | None]:
+def _predict(request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept]) -> Answers:
     """Raises InvalidRecord naming the place as the client wrote it."""
+    pixels = [picture.pixels for picture in kept]
     try:
-        predictions = predictor.predict_framed([picture.pixels for picture in kept])
+        return routed(request, snapshot, lambda predictor: predictor.predict_framed(pixels))
     except InvalidRecord as error:
         raise InvalidRecord(tuple((sent.place(int(row)), reason) for row, reason in error.problems)) from error
-    return predictions, explain(predictor, kept[0].pixels, predictions[0]) if explained else None
 
 
 def _store(request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept], ids: Sequence[str]) -> Storing:

@@ -81,6 +81,12 @@ class Services:
             trace.unverified |= isinstance(state.failure.error, IntegrityError)
             if state is not before:
                 self.telemetry.failed(state.failure.error, trace)
+        if found.challenger is not None and found.challenger.status != "on":
+            trace.challenger = "off"
+            trace.unverified |= isinstance(found.challenger.problem, IntegrityError)
+            known = before.snapshot.challenger if before and before.snapshot else None
+            if found.challenger.problem is not None and found.challenger is not known:
+                self.telemetry.failed(found.challenger.problem, trace)
         return found
 
     async def deployed(self) -> tuple[Deployed, ...]:
@@ -131,7 +137,14 @@ class Services:
         last = self.cache.last_good(model)
         there = last is not None or any(model == known.name for known in self.catalog.last or ())
         looks = self._models if there else self._unknown
-        return await _bounded(*looks.start(model, lambda: self.cache.get(model)), last)
+        look, new = looks.start(model, lambda: self.cache.get(model))
+        try:
+            return await _bounded(look, new, last)
+        except StoreUnavailable:
+            champion = self.cache.last_good(model)  # it may be there, and only its challenger be waited for
+            if champion is None:
+                raise
+            return champion
 
 
 async def _bounded(look: Future[T], new: bool, last: T | None, cold_seconds: float = COLD_LOOK_SECONDS) -> T:

@@ -128,6 +128,15 @@ class ParityValue(Shape):
     boundary_rows: int
 
 
+class TrialRef(Shape):
+    """A challenger on trial: a canary answers a share of the callers, a shadow nobody; `status` is this server's."""
+
+    version: str
+    mode: Literal["canary", "shadow"]
+    share: float
+    status: Literal["on", "off", "loading"]
+
+
 class ModelCard(Shape):
     """One model version as served, with its lineage."""
 
@@ -147,6 +156,7 @@ class ModelCard(Shape):
     dataset: str
     code: str
     run: str
+    trial: TrialRef | None
 
 
 class Health(Shape):
@@ -167,6 +177,7 @@ class Readiness(Shape):
     status: Literal["ready", "stale", "unavailable"]
     version: str | None = None
     generation: int | None = None
+    trial: TrialRef | None = None
     checked_seconds_ago: float | None = None
     failure: RefreshFailure | None = None
 

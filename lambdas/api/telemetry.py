@@ -99,7 +99,8 @@ class _Stdout(logging.StreamHandler[IO[str]]):
 def _level(trace: Trace, status: int) -> str:
     if status >= 500:
         return "ERROR"
-    return "WARNING" if trace.refresh or trace.unverified or trace.untokened or trace.captured.lost else "INFO"
+    amiss = trace.refresh or trace.unverified or trace.untokened or trace.captured.lost or trace.challenger
+    return "WARNING" if amiss else "INFO"
 
 
 def _counts(trace: Trace, status: int) -> dict[str, int]:
@@ -116,6 +117,8 @@ def _counts(trace: Trace, status: int) -> dict[str, int]:
         counts["Errors" if status >= 500 else "Refused"] = 1
     if trace.refresh is not None:
         counts["StaleModel"] = 1
+    if trace.challenger is not None:
+        counts["ChallengerErrors" if trace.challenger == "failed" else "ChallengerOff"] = 1
     if trace.unverified:
         counts["IntegrityFailure"] = 1
     return counts

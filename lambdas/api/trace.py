@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from starlette.types import Scope
 
@@ -22,7 +22,8 @@ class Trace:
 
     ``at`` in seconds since 1970; ``rows`` counts predictions, ``untokened`` those without a feedback token, ``labels``
     what ground truth was stored; ``refresh`` says why the model could not be refreshed, ``unverified`` whether
-    something in the bucket is not what its digest or signature says.
+    something in the bucket is not what its digest or signature says. ``challenger`` says whether that of a trial
+    failed here, or is off.
     """
 
     request_id: str
@@ -39,6 +40,7 @@ class Trace:
     error: str | None = None
     refresh: str | None = None
     unverified: bool = False
+    challenger: Literal["failed", "off"] | None = None
 
     _time: str = ""
 

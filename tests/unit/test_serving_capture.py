@@ -56,7 +56,7 @@ def test_a_line_is_the_prediction_as_it_was_made() -> None:
         "kind": "perennial.prediction", "prediction_id": identifier, "model": "iris",
         "version": snapshot.entry.version, "generation": 1, "time": OCCASION.time, "instance": "f00d", "number": 1,
         "served": 1, "request_id": OCCASION.request_id, "record": IRIS_RECORD, "prediction": prediction.prediction,
-        "probabilities": prediction.probabilities,
+        "probabilities": prediction.probabilities, "role": "champion",
     }  # fmt: skip
 
 

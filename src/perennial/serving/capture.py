@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import NamedTuple
@@ -15,9 +15,10 @@ from typing import NamedTuple
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from perennial.serving.captured import KIND
+from perennial.serving.captured import KIND, Role
 from perennial.serving.predictor import Prediction
 from perennial.serving.refresh import Snapshot
+from perennial.serving.traffic import Answers
 
 MAX_LINE_BYTES = 262_144 - 26
 """The largest event CloudWatch Logs takes, less what it adds to each. A longer line would arrive cut, and be lost."""
@@ -44,10 +45,11 @@ class Occasion(NamedTuple):
 
 @dataclass(slots=True)
 class _Counts:
-    """Of one model: predictions that were served, and lines that took a number."""
+    """Of one model: predictions that were served, lines that took a number, and those of shadows."""
 
     served: int = 0
     written: int = 0
+    shadows: int = 0
 
 
 class Capture:
@@ -66,11 +68,14 @@ class Capture:
         prediction_ids: Sequence[str],
         *,
         withheld: Collection[str] = (),
+        answers: Answers | None = None,
     ) -> Lines:
         """The lines of one answered request, for the share of its predictions that the spec wants kept.
 
         A prediction whose line is too long takes a number all the same, so that its loss shows as a gap; and so does
-        one that is ``withheld``, because the picture it is about could not be stored.
+        one that is ``withheld``, because the picture it is about could not be stored. ``answers`` says whose the
+        predictions are, and what was asked beside; without it they are the champion's. A shadow's line follows that of
+        its prediction.
         """
         spec, entry = snapshot.predictor.manifest.spec, snapshot.champion.entry
         model, share = spec.name, spec.monitor.capture
@@ -79,12 +84,12 @@ class Capture:
         counts.served += len(predictions)
         if not share:
             return NOTHING
-        start = (
-            f'{{"kind":"{KIND}","model":"{model}","version":"{entry.version}","generation":{entry.generation},'
-            f'"time":"{occasion.time}","request_id":{to_json(occasion.request_id).decode()},'
-            f'"instance":"{self._instance}",'
-        )
+        asked = answers or Answers(predictions, entry.version, snapshot.predictor)
+        start, end = self._start(model, entry.generation, occasion, asked.version, asked.role), "}\n"
+        if asked.error is not None:
+            end = f',"challenger_error":"{asked.error}"}}\n'
         found: list[str] = []
+        kept: dict[str, int] = {}
         lost = 0
         for record, prediction, identifier in zip(records, predictions, prediction_ids, strict=True):
             served += 1
@@ -97,7 +102,7 @@ class Capture:
             sent = record.__pydantic_serializer__.to_json(record, by_alias=True, exclude_unset=True).decode()
             line = (
                 f'{start}"prediction_id":"{identifier}","number":{number},"served":{served},"record":{sent},'
-                f'"prediction":{_answer(prediction)}}}\n'
+                f'"prediction":{_answer(prediction)}{end}'
             )
             if not line.isascii():  # separators of lines other than \n are no line's end to all who read a log
                 line = _NOT_ASCII.sub(_escaped, line)
@@ -105,8 +110,36 @@ class Capture:
                 lost += 1
             else:
                 found.append(line)
+                kept[identifier] = served
         counts.written = number
+        if asked.beside is not None:
+            shadow = self._start(model, entry.generation, occasion, asked.beside.version, "shadow")
+            found += _shadows(shadow, counts, kept, zip(prediction_ids, asked.beside.predictions, strict=True))
         return Lines("".join(found), lost)
+
+    def _start(self, model: str, generation: int, occasion: Occasion, version: str, role: Role) -> str:
+        """What the lines of one request begin with that are by the same version."""
+        return (
+            f'{{"kind":"{KIND}","model":"{model}","version":"{version}","generation":{generation},'
+            f'"time":"{occasion.time}","request_id":{to_json(occasion.request_id).decode()},'
+            f'"instance":"{self._instance}","role":"{role}",'
+        )
+
+
+def _shadows(
+    start: str, counts: _Counts, kept: Mapping[str, int], predictions: Iterable[tuple[str, Prediction]]
+) -> Iterator[str]:
+    """The lines of what was asked beside, for the predictions whose own line is kept: by id what was served then."""
+    for identifier, prediction in predictions:
+        served = kept.get(identifier)
+        if served is None:
+            continue
+        counts.shadows += 1
+        line = (
+            f'{start}"prediction_id":"{identifier}","number":{counts.shadows},"served":{served},"record":{{}},'
+            f'"prediction":{_answer(prediction)}}}\n'
+        )
+        yield line if line.isascii() else _NOT_ASCII.sub(_escaped, line)
 
 
 def is_sampled(prediction_id: str, share: float) -> bool:

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 KIND: Literal["perennial.prediction"] = "perennial.prediction"
 """Marks the line among others: the subscription filter looks for it in quotes."""
 
+Role = Literal["champion", "canary", "shadow"]
+
 
 class CapturedPrediction(BaseModel):
     """One prediction as it was made.
@@ -17,6 +19,10 @@ class CapturedPrediction(BaseModel):
     ``record`` holds the features as they were sent, and the id and time columns where they were. ``instance`` is
     the process that answered; ``number`` counts the lines it wrote for this model from 1, so that a gap shows a loss;
     ``served`` counts its predictions of this model, sampled or not.
+
+    ``version`` made the prediction, and ``role`` says as what. A ``shadow`` is the word of the version that did not
+    answer, on the record of the other line with the same id: its own is empty, and it is numbered apart.
+    ``challenger_error`` says why a challenger that was asked has no line.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -34,6 +40,8 @@ class CapturedPrediction(BaseModel):
     record: dict[str, JsonValue]
     prediction: str | float
     probabilities: dict[str, float] | None = None
+    role: Role = "champion"
+    challenger_error: str | None = None
 
 
 def parse(line: str | bytes) -> CapturedPrediction | None:

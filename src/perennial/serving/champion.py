@@ -7,6 +7,7 @@ alias alone must not choose what is served, so a changed alias is compared with 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError
@@ -17,10 +18,14 @@ from perennial.store import Store
 
 @dataclass(frozen=True)
 class Champion:
-    """The log entry that made a version champion, and the ETag of the alias that copies it."""
+    """The newest log entry, whose version is champion, and the ETag of the alias that copies it.
+
+    ``since`` is when the version became champion, where the entry is about a trial beside it: that of its promotion.
+    """
 
     entry: LogEntry
     etag: str
+    since: datetime
 
 
 def read_champion(store: Store, model: str, known: Champion | None = None) -> Champion:
@@ -50,7 +55,19 @@ def read_champion(store: Store, model: str, known: Champion | None = None) -> Ch
     logged = store.find(commit)
     if logged is None or logged.data != blob.data:
         raise IntegrityError(f"{key} is no copy of {commit}.", remedy="Put back a copy of the newest log entry.")
-    return Champion(entry, blob.etag)
+    return Champion(entry, blob.etag, _since(store, model, entry, known))
+
+
+def _since(store: Store, model: str, entry: LogEntry, known: Champion | None) -> datetime:
+    if entry.moves or entry.restores is None:
+        return entry.time
+    if known is not None and known.entry.version == entry.version:
+        return known.since
+    key = keys.log_entry(model, entry.restores)
+    promotion = store.find(key)
+    if promotion is None:
+        raise IntegrityError(f"{key} is missing from the log.", remedy="Restore it.")
+    return LogEntry.from_bytes(promotion.data, key).time
 
 
 def _unknown(model: str) -> NotFoundError:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from perennial.errors import IntegrityError, NotFoundError, PerennialError, SignatureRefused, StoreUnavailable
 from perennial.registry.log import LogEntry
+from perennial.serving.challenger import Challenger, carried_over, is_due, load_challenger
 from perennial.serving.champion import Champion, read_champion
 from perennial.serving.load import load
 from perennial.serving.picture_requests import PictureRequests
@@ -29,15 +30,16 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One model version as served: what a whole request is answered with."""
+    """One model version as served: what a whole request is answered with; and while a trial runs, its challenger."""
 
     champion: Champion
     predictor: Predictor
     requests: RequestSchema | PictureRequests
+    challenger: Challenger | None = None
 
     @property
     def entry(self) -> LogEntry:
-        """The log entry that made the version champion."""
+        """The newest log entry: its version is champion."""
         return self.champion.entry
 
 
@@ -136,13 +138,22 @@ class ModelCache:
             current = self._states.get(model)
             if current is not None and not self._is_due(current):
                 return current  # another thread looked while this one waited
-            fresh = self._refresh(model, current)
-            with self._writing:
-                self._forget_unknown()
-                self._states[model] = fresh
+            fresh = self._keep(model, self._refresh(model, current))
+            if fresh.snapshot is not None and is_due(fresh.snapshot.entry, fresh.snapshot.challenger):
+                fresh = self._keep(model, replace(fresh, snapshot=self._joined(fresh.snapshot)))
             return fresh
         finally:
             looking.release()
+
+    def _keep(self, model: str, state: State) -> State:
+        with self._writing:
+            self._forget_unknown()
+            self._states[model] = state
+        return state
+
+    def _joined(self, snapshot: Snapshot) -> Snapshot:
+        """With the challenger of its trial; others are answered by the champion while that is loaded."""
+        return replace(snapshot, challenger=load_challenger(self._store, snapshot.predictor.manifest, snapshot.entry))
 
     def _refresh(self, model: str, state: State | None) -> State:
         """The next state of a model. A failure keeps the snapshot and is remembered until the next success."""
@@ -161,7 +172,7 @@ class ModelCache:
         if snapshot is not None and champion is snapshot.champion:
             return snapshot
         if snapshot is not None and champion.entry.version == snapshot.entry.version:
-            return replace(snapshot, champion=champion)
+            return replace(snapshot, champion=champion, challenger=carried_over(champion.entry, snapshot.challenger))
         predictor = load(self._store, model, champion.entry.version)
         requests = RequestSchema(predictor.schema) if predictor.manifest.pixels is None else PictureRequests()
         return Snapshot(champion, predictor, requests)
