@@ -1,16 +1,12 @@
 """A foreign graph is read, normalised and run for the first time in a process of its own, with bounded memory and time.
 
-A few bytes of ONNX can ask for all memory there is, or never end. The process is ours to lose: it gets a folder, writes
-what it found into it, and its limits end it where it goes too far.
+A few bytes of ONNX can ask for all memory there is, or never end: see :mod:`perennial.confined`.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from perennial.confined import Limits, confine, run_confined
 from perennial.errors import ExportError
 from perennial.export.preparation import Preparation
 
@@ -27,8 +24,7 @@ LARGEST = 120_000_000
 """Bytes of a graph: what a function of 1,024 MB can hold besides all else."""
 SEED = 0
 CLOSE = 1e-4
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
-_REQUEST, _SOURCE, _GRAPH, _REPORT, _SAID = "request.json", "source.onnx", "graph.onnx", "report.json", "said.txt"
+_REQUEST, _SOURCE, _GRAPH, _REPORT = "request.json", "source.onnx", "graph.onnx", "report.json"
 
 
 class _Report(BaseModel):
@@ -61,12 +57,15 @@ def tried(source: bytes, how: Preparation, *, seconds: float = SECONDS, memory: 
         folder = Path(name)
         (folder / _SOURCE).write_bytes(source)
         (folder / _REQUEST).write_text(how.model_dump_json())
-        code = _run(folder, seconds, memory)
+        limits = Limits(seconds, memory, 4 * LARGEST)
+        code = run_confined("perennial.export.trial", folder, limits)
+        if code is None:
+            raise ExportError(f"Reading and running it took longer than {seconds:g} s.", remedy="Name another graph.")
         try:
             report = _Report.model_validate_json((folder / _REPORT).read_bytes())
         except (FileNotFoundError, ValidationError) as error:
             raise ExportError(
-                f"Reading and running it ended with code {code}, within {seconds:g} s and {memory >> 20:,} MB.",
+                f"Reading and running it ended with code {code}, within {limits}.",
                 remedy="Name another graph, or a smaller one.",
             ) from error
         if report.problem:
@@ -74,34 +73,14 @@ def tried(source: bytes, how: Preparation, *, seconds: float = SECONDS, memory: 
         return Tried((folder / _GRAPH).read_bytes(), report.width)
 
 
-def _run(folder: Path, seconds: float, memory: int) -> int:
-    """The exit code of the process. Raises ExportError where its time is over."""
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    command = [sys.executable, "-m", "perennial.export.trial", str(folder), str(int(seconds)), str(memory)]
-    with (
-        (folder / _SAID).open("wb") as said,
-        subprocess.Popen(  # noqa: S603 - our own module
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=folder, env=environment
-        ) as process,
-    ):
-        try:
-            return process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise ExportError(
-                f"Reading and running it took longer than {seconds:g} s.", remedy="Name another graph."
-            ) from None
-        finally:
-            process.kill()
-
-
-def _main(folder: Path, seconds: int, memory: int) -> None:
+def _main(arguments: list[str]) -> None:
     """The process itself."""
     from perennial.export.normalise import normalised, read_graph, with_width
     from perennial.export.runtime import failures
 
-    how = Preparation.model_validate_json((folder / _REQUEST).read_bytes())
     fatal: tuple[type[BaseException], ...] = (MemoryError, *failures())
-    _limit(seconds, memory)
+    folder = confine(arguments)
+    how = Preparation.model_validate_json((folder / _REQUEST).read_bytes())
     try:
         source = (folder / _SOURCE).read_bytes()
         graph = normalised(read_graph(source), how)
@@ -114,18 +93,6 @@ def _main(folder: Path, seconds: int, memory: int) -> None:
         reason = (str(error).strip().splitlines() or ["it takes too much memory"])[0][:200]
         report = _Report(problem=f"It cannot be run: {reason}", remedy="Name another graph, or a smaller one.")
     (folder / _REPORT).write_text(report.model_dump_json())
-
-
-def _limit(seconds: int, memory: int) -> None:
-    """As far as the system knows such limits."""
-    with suppress(ImportError):
-        import resource
-
-        wanted = ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0),
-                  (resource.RLIMIT_FSIZE, 4 * LARGEST))  # fmt: skip
-        for kind, most in wanted:
-            with suppress(ValueError, OSError):
-                resource.setrlimit(kind, (most, most))
 
 
 def _rehearsed(graph: bytes, source: bytes, how: Preparation) -> int:
@@ -180,4 +147,4 @@ def _compare(features: NDArray[np.float32], picture: NDArray[np.uint8], source: 
 
 
 if __name__ == "__main__":
-    _main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    _main(sys.argv[1:])

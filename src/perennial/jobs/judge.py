@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from perennial.errors import ConflictError, PromotionRefused
+from perennial.jobs.rehearse import rehearse
 from perennial.jobs.results import (
     ApprovalAnswer,
     GateResult,
@@ -49,12 +50,13 @@ def promote(w: Workspace) -> PromoteResult:
     """Make the version champion.
 
     Raises:
-        PromotionRefused: this run's gate did not pass it, a person has not approved it, or another champion has come
-            since it was compared.
+        PromotionRefused: this run's gate did not pass it, a person has not approved it, another champion has come
+            since it was compared, no trusted key signed it, or it does not survive its first run.
     """
 
     def compute() -> PromoteResult:
         decision, answer = _decision(w), _allowed(w)
+        rehearse(w.store, w.spec.name, decision.candidate)
         entry = Registry(w.store).promote(
             w.spec.name,
             decision.candidate,
