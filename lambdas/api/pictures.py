@@ -16,6 +16,7 @@ from fastapi import Request, Response
 from pydantic_core import to_json
 
 from lambdas.api.bodies import is_json, read_body
+from lambdas.api.callers import caller_of
 from lambdas.api.predict import Answered, answer_of, routed
 from lambdas.api.problems import Problem
 from lambdas.api.services import services_of
@@ -25,8 +26,9 @@ from perennial.serving.capture import Occasion, is_sampled
 from perennial.serving.explain import Explanation, explain
 from perennial.serving.ids import uuid7
 from perennial.serving.picture_requests import JSON, Kept, PictureRequests, Sent, look_at
+from perennial.serving.predictor import Pixels, Predictor
 from perennial.serving.refresh import Snapshot
-from perennial.serving.traffic import Answers
+from perennial.serving.traffic import Answers, asked_too
 
 if TYPE_CHECKING:
     from perennial.images.record import ImageRecord
@@ -96,23 +98,33 @@ def _make(request: Request, snapshot: Snapshot, sent: Sent, *, explained: bool) 
     """
     if explained and not sent.single:
         raise InvalidRecord((("explain", "Send one picture to have its prediction explained"),))
-    kept = look_at(sent, snapshot.predictor)
+    other = asked_too(snapshot, lambda: caller_of(request))
+    kept = look_at(sent, snapshot.predictor, other)
     services, at = services_of(request), trace_of(request.scope).at
     ids = [uuid7(at, services.entropy(10)) for _ in kept]
     storing = _store(request, snapshot, sent, kept, ids)
-    answers = _predict(request, snapshot, sent, kept)
-    explanation = explain(answers.predictor, kept[0].pixels, answers.predictions[0]) if explained else None
+    answers = _predict(request, snapshot, sent, kept, other)
+    explanation = None
+    if explained:
+        explanation = explain(answers.predictor, _framed(answers.predictor, other, kept)[0], answers.predictions[0])
     records = [picture.record for picture in kept]
     return _Made(Answered(answers, ids, sent.single), records, explanation, storing)
 
 
-def _predict(request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept]) -> Answers:
+def _predict(
+    request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept], other: Predictor | None
+) -> Answers:
     """Raises InvalidRecord naming the place as the client wrote it."""
-    pixels = [picture.pixels for picture in kept]
     try:
-        return routed(request, snapshot, lambda predictor: predictor.predict_framed(pixels))
+        return routed(request, snapshot, lambda predictor: predictor.predict_framed(_framed(predictor, other, kept)))
     except InvalidRecord as error:
         raise InvalidRecord(tuple((sent.place(int(row)), reason) for row, reason in error.problems)) from error
+
+
+def _framed(predictor: Predictor, other: Predictor | None, kept: Sequence[Kept]) -> list[Pixels]:
+    """The pictures as one of the two models is given them."""
+    theirs = predictor is other
+    return [picture.others if theirs and picture.others is not None else picture.pixels for picture in kept]
 
 
 def _store(request: Request, snapshot: Snapshot, sent: Sent, kept: Sequence[Kept], ids: Sequence[str]) -> Storing:

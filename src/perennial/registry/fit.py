@@ -12,7 +12,7 @@ def misfit(champion: ModelManifest, challenger: ModelManifest) -> str | None:
     """Why a challenger cannot answer what the champion is asked, or not in the same terms; None where it can.
 
     A record is checked by the champion's spec and handed to either, so the features are the same ones in the same
-    order, and the challenger's take whatever the champion's take.
+    order, and the challenger's take whatever the champion's take. Pictures are framed for each of the two.
     """
     ours, theirs = challenger.spec, champion.spec
     for what, one, other in (
@@ -20,7 +20,6 @@ def misfit(champion: ModelManifest, challenger: ModelManifest) -> str | None:
         ("its task is", ours.task, theirs.task),
         ("it predicts", ours.target.column, theirs.target.column),
         ("its classes are", _listed(challenger.classes), _listed(champion.classes)),
-        ("its pictures are", _frame(challenger), _frame(champion)),
         ("its features are", _listed(ours.features), _listed(theirs.features)),
     ):
         if one != other:
@@ -58,10 +57,6 @@ def _narrower(champion: Feature, challenger: Feature) -> str | None:
 def _range(feature: NumberFeature) -> tuple[float, float]:
     low = -math.inf if feature.min is None else feature.min
     return low, math.inf if feature.max is None else feature.max
-
-
-def _frame(manifest: ModelManifest) -> str:
-    return "none" if manifest.pixels is None else "x".join(map(str, manifest.pixels.shape))
 
 
 def _listed(names: object) -> str:

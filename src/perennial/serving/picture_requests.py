@@ -36,10 +36,11 @@ _SPACES = b" \t\r\n"
 
 
 class Kept(NamedTuple):
-    """What is left of a picture once it was looked at: its record, and what the model is given."""
+    """What is left of a picture once it was looked at: its record, and what the model is given; and what another is."""
 
     record: ImageRecord
     pixels: Pixels
+    others: Pixels | None = None
 
 
 @dataclass(frozen=True)
@@ -136,8 +137,8 @@ class PictureRequests:
         return Sent(pictures, batch.single)
 
 
-def look_at(sent: Sent, predictor: Predictor) -> list[Kept]:
-    """Decode, name, measure and frame each picture; of one at a time the whole is in memory.
+def look_at(sent: Sent, predictor: Predictor, other: Predictor | None = None) -> list[Kept]:
+    """Decode, name, measure and frame each picture, for ``other`` too; of one at a time the whole is in memory.
 
     Raises:
         UnreadablePictures: one is no picture that is read, or they have too many pixels together.
@@ -156,7 +157,8 @@ def look_at(sent: Sent, predictor: Predictor) -> list[Kept]:
         except InvalidPicture as error:
             refused.append((sent.place(number), error))
             continue
-        kept.append(Kept(record.without_pixels(), predictor.frame(record)))
+        others = None if other is None else other.frame(record)
+        kept.append(Kept(record.without_pixels(), predictor.frame(record), others))
     if refused:
         problems = tuple((place, str(error)) for place, error in refused)
         raise UnreadablePictures(problems, refused[0][1].kind)

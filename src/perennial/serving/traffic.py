@@ -69,14 +69,22 @@ def route(snapshot: Snapshot, ask: Ask, caller: Callable[[], str], clock: Callab
     Raises:
         InvalidRecord: the champion has no finite answer, and the challenger had none to give.
     """
+    predictor, challenger = asked_too(snapshot, caller), snapshot.challenger
+    if predictor is None or challenger is None:
+        return _of_champion(snapshot, ask(snapshot.predictor))
+    of_its_mode = _shadowed if challenger.trial.mode == "shadow" else _canary
+    return of_its_mode(snapshot, challenger, predictor, ask, clock)
+
+
+def asked_too(snapshot: Snapshot, caller: Callable[[], str]) -> Predictor | None:
+    """The challenger, where it is asked what this caller asks; None where the champion alone is."""
     challenger = snapshot.challenger
     if challenger is None or challenger.predictor is None or challenger.breaker.open:
-        return _of_champion(snapshot, ask(snapshot.predictor))
-    if challenger.trial.mode == "shadow":
-        return _shadowed(snapshot, challenger, challenger.predictor, ask, clock)
-    if in_share(snapshot.predictor.manifest.model, challenger.trial, caller()):
-        return _canary(snapshot, challenger, challenger.predictor, ask, clock)
-    return _of_champion(snapshot, ask(snapshot.predictor))
+        return None
+    trial = challenger.trial
+    if trial.mode == "shadow" or in_share(snapshot.predictor.manifest.spec.name, trial, caller()):
+        return challenger.predictor
+    return None
 
 
 def _shadowed(
