@@ -54,7 +54,7 @@ def run_confined(module: str, folder: Path, limits: Limits) -> int | None:
 
 
 def confine(arguments: list[str]) -> Path:
-    """In the process itself: take on the limits that its arguments name, as far as the system knows such; its folder."""
+    """In the process itself: take on the limits that its arguments name, where the system knows such; the folder."""
     folder, seconds, memory, file_bytes = Path(arguments[0]), *map(int, arguments[1:])
     with suppress(ImportError):
         import resource

@@ -156,6 +156,12 @@ class SchedulerUnavailable(PerennialError):
     exit_code = 10
 
 
+class SigningUnavailable(PerennialError):
+    """KMS did not answer, or refused to sign; nothing was signed, and trying again is safe."""
+
+    exit_code = 10
+
+
 class NoticeUndelivered(PerennialError):
     """A notice did not go out by one channel: SNS, Secrets Manager or the webhook did not answer, or refused."""
 

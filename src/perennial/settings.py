@@ -26,11 +26,11 @@ class Settings(BaseModel):
     SQS queue that tells of new files, ``airflow_url`` where Airflow's REST API is, ``mlflow_uri`` a tracking server.
     ``scoring_queue`` and ``scoring_dead_queue`` are the URLs of the queue that has files scored, and of the one for
     what could not be; ``spark_application`` and ``spark_role`` the EMR Serverless application (its id) and the role
-    (its ARN) that score what is too large for functions.
-    ``job_queue`` is the queue of AWS Batch for steps that run there, ``trainer_job`` and ``promoter_job`` the job
-    definitions of the two roles; ``large_job_queue`` and ``large_trainer_job`` those for jobs beyond Fargate's sizes. ``part_bytes`` is about how much of a file one function
-    scores in one go. ``trusted_keys`` are the public keys that versions must be signed with, or the word ``unsigned``;
-    ``signing_key`` is what they are signed with here: the path of a key file, or ``kms:`` and a key's ARN or alias.
+    (its ARN) that score what is too large for functions. ``job_queue`` is the queue of AWS Batch for steps that run
+    there, ``trainer_job`` and ``promoter_job`` the job definitions of the two roles; ``large_job_queue`` and
+    ``large_trainer_job`` those for jobs beyond Fargate's sizes. ``part_bytes`` is about how much of a file one
+    function scores in one go. ``trusted_keys`` are the public keys that versions must be signed with, or the word
+    ``unsigned``; ``signing_key`` is what they are signed with here: a key file, or ``kms:`` and a key's ARN or alias.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

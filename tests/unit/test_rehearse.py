@@ -78,9 +78,7 @@ def test_a_real_version_survives_its_first_run(made: Any) -> None:
 
 def test_what_asks_for_all_memory_is_refused() -> None:
     store, made = memory_store(), bomb()
-    with pytest.raises(
-        PromotionRefused, match=f"{made.manifest.version} may not serve: it cannot be run: .*ConstantOfShape"
-    ):
+    with pytest.raises(PromotionRefused, match=r"may not serve: it cannot be run: .*ConstantOfShape"):
         rehearse(store, "m", register(store, made), limits=QUICK)
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.jobs.results import RegisterResult, SelectResult, SnapshotResult, TrainResult
+from perennial.jobs.signers import open_signer
 from perennial.jobs.state import candidate_of, dataset_of, result_of, step_key, train_candidate_of
 from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
+from perennial.registry.signing import sign_version
 
 
 def snapshot(w: Workspace) -> SnapshotResult:
@@ -70,7 +72,7 @@ def select(w: Workspace) -> SelectResult:
 
 
 def register(w: Workspace) -> RegisterResult:
-    """Evaluate the selected candidate once on the holdout, and publish it as a version."""
+    """Evaluate the selected candidate once on the holdout, publish it as a version, and sign that."""
 
     def compute() -> RegisterResult:
         from perennial.datasets.load import load_split
@@ -93,7 +95,18 @@ def register(w: Workspace) -> RegisterResult:
             progress=w.progress,
         )
         version = Registry(w.store).publish(built.manifest, built.files)
+        _sign(w, version)  # where this process dies before, the step has no result yet: repeated, it comes here again
         metrics = {metric: found.value for metric, found in built.manifest.metrics.items()}
         return RegisterResult(version=version, candidate=name, metrics=metrics)
 
     return w.once(step_key(w, "register"), RegisterResult, compute)
+
+
+def _sign(w: Workspace, version: str) -> None:
+    """Sign a version with the key that the settings name; said where none does though signatures are asked for."""
+    signer = open_signer(w.settings) if w.settings else None
+    if signer is not None:
+        signature = sign_version(w.store, signer, w.spec.name, version)
+        w.progress(f"signed {version} with the key {signature.key_id}")
+    elif w.store.trust is not None:
+        w.progress(f"{version} is not signed, and cannot be promoted: PERENNIAL_SIGNING_KEY names no key")
