@@ -15,6 +15,7 @@ from perennial.cli import (
     data,
     doctor,
     environment,
+    keys,
     monitor,
     notify,
     predict,
@@ -60,6 +61,7 @@ for commands in (
     doctor,
     cost,
     environment,
+    keys,
 ):
     commands.register(app)
 

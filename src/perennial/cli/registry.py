@@ -90,9 +90,12 @@ def promote(
     as_json: Json = False,
 ) -> None:
     """Make a version champion by hand, past the gate; the log says who and why."""
+    from perennial.jobs.rehearse import rehearse
+
     settings = Settings.load()
     registry = Registry(open_store(settings))
     known(registry, model, version)
+    rehearse(registry.store, model, version)
     entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
     )
