@@ -20,7 +20,7 @@ MAIN := .venv/bin
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
 SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
-.PHONY: help setup vision demo test lint format build site up down deploy airflow flood bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build gate site up down deploy airflow flood bench browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,10 @@ build: ## Build what is deployed: build/api and build/score for Lambda, frontend
 	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy package
 	@$(MAIN)/python -m perennial.deploy form
+
+gate: ## See that what was built may ship: processor, C library, size, what is in it, and that it imports
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy gate
 
 site: ## Build the form
 	@$(SETUP) environments.py main node

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,16 +12,32 @@ from pathlib import Path
 
 import pytest
 
-from perennial.deploy.package import CAPTURE_PARTS, Package, build_package, build_packages, zip_package
+from perennial.deploy import tree
+from perennial.deploy.gate import GLIBC, check_library, check_package, overlay, python_for_lambda
+from perennial.deploy.manifest import Manifest, write_manifest
+from perennial.deploy.package import CAPTURE_PARTS, Package, build_package, build_packages, install, zip_package
 from perennial.deploy.recipes import API, RECIPES, SCORE, Recipe
+from perennial.errors import DeployError
 
-AARCH64 = 183  # e_machine in an ELF header
+ROOT = Path(__file__).parents[2]
 PYTHON_313_MAGIC = 3571
 
 
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
-    return build_packages("cloud", tmp_path_factory.mktemp("cloud"), python=Path(sys.executable))
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What is packaged, as it is now: nobody's edits during the tests are of it."""
+    return copied(ROOT, tmp_path_factory.mktemp("checkout"))
+
+
+@pytest.fixture(scope="module")
+def packages(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Package]:
+    return build_packages("cloud", tmp_path_factory.mktemp("cloud"), python=Path(sys.executable), root=checkout)
+
+
+def copied(root: Path, target: Path) -> Path:
+    for part in ("lambdas", "src", "requirements"):
+        shutil.copytree(root / part, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
 
 
 @pytest.fixture(params=RECIPES, ids=lambda recipe: recipe.name)
@@ -33,19 +52,72 @@ def package(packages: dict[str, Package], recipe: Recipe) -> Package:
 
 
 def test_it_is_small(package: Package, recipe: Recipe) -> None:
-    """Lambda takes 250 MiB unzipped."""
+    """Lambda takes 250 MiB unzipped; the API is to be no larger than 115."""
     assert 50 < package.megabytes <= recipe.megabytes <= 240
+    assert API.megabytes <= 115 * 1.048576
 
 
-def test_all_native_code_is_for_arm64_and_python_3_13(package: Package) -> None:
-    libraries = [path for path in package.folder.rglob("*.so*") if path.is_file()]
-    assert len(libraries) > 10
-    for path in libraries:
-        header = path.read_bytes()[:20]
-        assert header[:4] == b"\x7fELF"
-        assert int.from_bytes(header[18:20], "little") == AARCH64, path.name
-        if "cpython-" in path.name:
-            assert ".cpython-313-aarch64" in path.name
+def test_it_passes_the_gate(package: Package, recipe: Recipe) -> None:
+    """All native code is for arm64, Python 3.13 and Lambda's C library, and the handlers import as they were built."""
+    seen = check_package(package.folder, recipe, ROOT)
+    assert seen.megabytes == package.megabytes
+    assert seen.libraries == len([path for path in package.folder.rglob("*.so*") if path.is_file()]) > 20
+    assert (2, 17) < seen.glibc <= GLIBC
+
+
+def test_the_gate_refuses_what_lambda_could_not_run(packages: dict[str, Package], tmp_path: Path) -> None:
+    (tmp_path / "libc.so").write_bytes((Path(sys.executable).resolve()).read_bytes())
+    with pytest.raises(DeployError, match=r"libc\.so: is for another processor .*than arm64"):
+        check_library(tmp_path / "libc.so")
+    numpy = next((packages[API.name].folder / "numpy/_core").glob("_multiarray_umath.*.so"))
+    newer = tmp_path / numpy.name
+    newer.write_bytes(numpy.read_bytes().replace(b"GLIBC_2.17\0", b"GLIBC_2.39\0"))
+    with pytest.raises(DeployError, match=r"asks for glibc 2\.39; Lambda has 2\.34"):
+        check_library(newer)
+    older = newer.rename(tmp_path / numpy.name.replace("313", "311"))
+    with pytest.raises(DeployError, match=r"is for another Python than 3\.13"):
+        check_library(older)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the API locks, for this machine."""
+    folder = tmp_path_factory.mktemp("installed")
+    install(ROOT / API.lock, "local", folder, python_for_lambda())
+    return folder
+
+
+@pytest.mark.parametrize("lost", ["obstore/_obstore.abi3.so", "starlette/routing.py", "perennial/canonical.py"])
+def test_the_gate_misses_what_a_handler_needs(
+    packages: dict[str, Package], installed: Path, tmp_path: Path, lost: str
+) -> None:
+    copy = tmp_path / "api"
+    shutil.copytree(packages[API.name].folder, copy, copy_function=os.link)
+    (copy / lost).unlink()
+    overlay(copy, installed, tmp_path / "both")
+    with pytest.raises(DeployError, match=r"the handler does not import: .*(No module named|cannot import)"):
+        tree.prove(tmp_path / "both", python_for_lambda(), API)
+
+
+def test_two_builds_of_one_commit_are_the_same_bytes(
+    packages: dict[str, Package], checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From another folder, at another time, with another umask and other settings of the machine."""
+    root, out = copied(checkout, tmp_path / "elsewhere/checkout"), tmp_path / "a/deeper/place"
+    (tmp_path / "tmp").mkdir()
+    for name, value in (("TMPDIR", str(tmp_path / "tmp")), ("TZ", "Asia/Tokyo"), ("LC_ALL", "C")):
+        monkeypatch.setenv(name, value)
+    before = os.umask(0o077)
+    try:
+        again = build_package(API, "cloud", out / "api", python=Path(sys.executable), root=root)
+        first, second = (write_manifest({"api": package}, place, ROOT).packages["api"]
+                         for package, place in ((packages[API.name], tmp_path), (again, out)))  # fmt: skip
+    finally:
+        os.umask(before)
+    assert first == second
+    written = Manifest.model_validate_json((out / "manifest.json").read_bytes())
+    assert written.packages["api"] == second and len(written.commit or "") == 40
+    assert hashlib.sha256((out / second.zip.file).read_bytes()).hexdigest() == second.zip.sha256
 
 
 def test_nothing_in_it_is_heavy_or_unpickles(package: Package, recipe: Recipe) -> None:
@@ -95,10 +167,10 @@ def test_bytecode_fits_lambda_s_python_or_is_absent(package: Package) -> None:
         assert int.from_bytes(header[4:], "little") == 0b01
 
 
-def test_the_same_inputs_are_built_once(package: Package, recipe: Recipe) -> None:
+def test_the_same_inputs_are_built_once(package: Package, recipe: Recipe, checkout: Path) -> None:
     marker = package.folder / "marker"
     marker.touch()
-    again = build_package(recipe, "cloud", package.folder, python=Path(sys.executable))
+    again = build_package(recipe, "cloud", package.folder, python=Path(sys.executable), root=checkout)
     assert (again, marker.exists()) == (package, True)
     marker.unlink()
 

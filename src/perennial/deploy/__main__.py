@@ -1,4 +1,4 @@
-"""``python -m perennial.deploy up [--detach] | down | package | form | cloud --stage NAME | publish --stage NAME``."""
+"""``python -m perennial.deploy up [--detach] | down | package | gate | form | cloud | publish | destroy``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
     verbs.add_parser("up", help="start a local stack").add_argument("--detach", action="store_true")
     verbs.add_parser("down", help="end the local stack")
     verbs.add_parser("package", help="build build/api and build/score for the cloud")
+    verbs.add_parser("gate", help="see that build/api and build/score may ship")
     verbs.add_parser("form", help="build the form")
     for verb, what in (("cloud", "deploy to AWS and publish the form"), ("publish", "publish the form of a stack")):
         cloud = verbs.add_parser(verb, help=what)
@@ -58,13 +59,27 @@ def _down(options: argparse.Namespace) -> None:
 
 
 def _packages(options: argparse.Namespace) -> dict[str, Package]:
+    from perennial.deploy.manifest import write_manifest
+
     packages = build_packages("cloud", ROOT / "build", python=interpreter())
-    for name, package in packages.items():
-        say(f"build/{name}: {package.megabytes:.0f} MB unzipped, for Python 3.13 on arm64")
+    for name, built in write_manifest(packages, ROOT / "build", ROOT).packages.items():
+        say(f"build/{name}: {built.megabytes:.1f} MB unzipped, for Python 3.13 on arm64; {built.files} files")
+        say(f"build/{built.zip.file}: {built.zip.size / 1e6:.1f} MB, SHA-256 {built.zip.sha256}")
     if not all(package.compiled for package in packages.values()):
         say("No Python 3.13 is here to compile it: a cold start takes about three times as long.")
         say("Remedy: `.local/uv/bin/uv python install 3.13`, then build again.")
     return packages
+
+
+def _gate(options: argparse.Namespace) -> None:
+    from perennial.deploy.gate import check_package
+    from perennial.deploy.recipes import RECIPES
+
+    for recipe in RECIPES:
+        seen = check_package(ROOT / "build" / recipe.name, recipe, ROOT)
+        size = f"{seen.megabytes} of at most {recipe.megabytes} MB"
+        native = f"{seen.libraries} native libraries for arm64 and glibc {'.'.join(map(str, seen.glibc))}"
+        say(f"build/{recipe.name}: {size}; {native}; its handlers import")
 
 
 def _form(options: argparse.Namespace) -> None:
@@ -121,7 +136,15 @@ def _publish_form(aws: Aws, stack: Deployed) -> None:
     say(f"export PERENNIAL_SCORING_DEAD_QUEUE={stack.scoring_dead_queue}")
 
 
-_VERBS = {"up": _up, "down": _down, "package": _packages, "form": _form, "cloud": _cloud, "publish": _publish}
+_VERBS = {
+    "up": _up,
+    "down": _down,
+    "package": _packages,
+    "gate": _gate,
+    "form": _form,
+    "cloud": _cloud,
+    "publish": _publish,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from perennial.deploy import recipes, tree
+from perennial.deploy import elf, recipes, tree
 from perennial.deploy.lock import only_one
 from perennial.deploy.recipes import RECIPES, Recipe
 from perennial.errors import DeployError
@@ -64,7 +64,7 @@ def build_package(recipe: Recipe, target: Target, out: Path, *, python: Path, ro
 
 
 def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) -> Package:
-    compiler = python if target == "local" else _cloud_compiler()
+    compiler = python if target == "local" else cloud_compiler()
     digest = _digest(recipe, root, target, compiler)
     stamp = out.with_name(out.name + ".json")
     found = _stamped(stamp, out, digest)
@@ -73,8 +73,9 @@ def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) 
     building = out.with_name(out.name + ".building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
-    _install(root / recipe.lock, target, building, python)
+    install(root / recipe.lock, target, building, python)
     tree.strip(building, recipe)
+    tree.slim(building)
     for source in recipe.sources:
         _copy(root, source, building)
     if compiler:
@@ -101,7 +102,7 @@ def zip_package(package: Package, path: Path, parts: Collection[str] | None = No
         for file in sorted(package.folder.rglob("*")):
             if file.is_file() and (parts is None or file.relative_to(package.folder).parts[0] in parts):
                 info = zipfile.ZipInfo(file.relative_to(package.folder).as_posix(), _EPOCH)
-                info.external_attr = 0o755 << 16 if os.access(file, os.X_OK) else 0o644 << 16
+                info.external_attr = 0o644 << 16  # whatever the umask was: nothing in it is run as a program
                 archive.writestr(info, file.read_bytes(), kind)
     partial.replace(path)
     return path
@@ -120,7 +121,12 @@ def uv() -> str:
     return found
 
 
-def _install(lock: Path, target: Target, out: Path, python: Path) -> None:
+def install(lock: Path, target: Target, out: Path, python: Path) -> None:
+    """Install what ``lock`` pins into a folder, as wheels alone: those of ``python``, or those of Lambda.
+
+    Raises:
+        DeployError: one is not to be had.
+    """
     platform = (
         ["--python", str(python)]
         if target == "local"
@@ -137,8 +143,8 @@ def _install(lock: Path, target: Target, out: Path, python: Path) -> None:
         )
 
 
-def _cloud_compiler() -> Path | None:
-    """Some Python 3.13 of this machine: bytecode is the same on every processor."""
+def cloud_compiler() -> Path | None:
+    """Some Python 3.13 of this machine, if there is one: bytecode is the same on every processor."""
     result = subprocess.run(  # noqa: S603
         [uv(), "python", "find", "--no-python-downloads", CLOUD_PYTHON], capture_output=True, text=True, check=False
     )
@@ -162,7 +168,7 @@ def _digest(recipe: Recipe, root: Path, target: Target, compiler: Path | None) -
     """SHA-256 over everything the package depends on."""
     version = _version(compiler) if compiler else "uncompiled"
     hasher = hashlib.sha256(f"{target} {version} {sys.platform}".encode())
-    own = (Path(__file__), Path(tree.__file__), Path(recipes.__file__))
+    own = (Path(__file__), *(Path(str(module.__file__)) for module in (elf, recipes, tree)))
     sources = [path for source in recipe.sources for path in _files(root / source)]
     for path in (root / recipe.lock, *own, *sources):
         hasher.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())

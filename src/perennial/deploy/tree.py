@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from perennial.deploy.elf import MAGIC, Elf
 from perennial.deploy.recipes import Recipe
 from perennial.errors import DeployError
 
@@ -43,6 +44,21 @@ def strip(tree: Path, recipe: Recipe) -> None:
                     _remove(path)
         else:
             shutil.rmtree(info)
+
+
+def libraries(tree: Path) -> list[Path]:
+    """The native libraries below a folder."""
+    return [path for path in sorted(tree.rglob("*")) if path.is_file() and _begins(path, MAGIC)]
+
+
+def slim(tree: Path) -> None:
+    """Take out of native libraries what no loader reads.
+
+    Raises:
+        DeployError: one is damaged.
+    """
+    for path in libraries(tree):
+        path.write_bytes(Elf(path.read_bytes(), str(path)).slim())
 
 
 def compile_tree(tree: Path, python: Path) -> None:
@@ -133,6 +149,11 @@ def _is_plugin(info: Path) -> bool:
         else set()
     )
     return bool(sections - {"[console_scripts]", "[gui_scripts]"})
+
+
+def _begins(path: Path, with_: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(with_)) == with_
 
 
 def _remove(path: Path) -> None:
