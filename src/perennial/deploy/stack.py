@@ -91,7 +91,7 @@ def _deploy(
         nested = {name: templates.with_number(one, CONCURRENCY, values[CONCURRENCY]) for name, one in nested.items()}
         expanded = expand({"": root} | nested, interpreter(), aws.region)
         root, nested = expanded.pop(""), expanded
-        values |= {"AllowedOrigin": site_origin(aws.endpoint_url)}
+        values |= {"AllowedOrigin": site_origin(aws.endpoint_url), "SiteHosting": "website"}
         values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
     body = json.dumps(templates.with_addresses(root, upload_templates(aws, bucket, nested)))
     outputs = _apply(aws, f"perennial-{stage}", body, values)
@@ -103,6 +103,12 @@ def _deploy(
 def site_origin(endpoint_url: str) -> str:
     """Origin of the form on an emulator: another one than the API's, so that CORS is at work there as in the cloud."""
     return endpoint_url.replace("//127.0.0.1", "//localhost", 1).rstrip("/")
+
+
+def apply_stack(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
+    """Create or update a stack of one template, and wait for it: its outputs. Raises DeployError."""
+    with aws_errors():
+        return _apply(aws, name, body, values)
 
 
 def _apply(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
