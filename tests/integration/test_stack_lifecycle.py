@@ -27,6 +27,8 @@ from perennial.errors import DeployError
 from perennial.settings import STACK_FILE, Settings
 from tests.support.templates import stack_templates
 
+TRUST = {"TrustedKeys": "unsigned"}
+
 
 def listens(endpoint_url: str) -> bool:
     address = urlsplit(endpoint_url)
@@ -222,10 +224,10 @@ def test_deploying_again_updates_in_place_and_keeps_what_is_stored(tmp_path: Pat
     with MiniStack(tmp_path) as emulator:
         aws = embedded(emulator.endpoint_url)
         packages = build_packages("local", BUILD, python=emulator.python)
-        first = deploy(aws, packages, TEMPLATE)
+        first = deploy(aws, packages, TEMPLATE, parameters=TRUST)
         aws.client("s3").put_object(Bucket=first.bucket, Key="kept", Body=b"kept")
-        assert deploy(aws, packages, TEMPLATE) == first
-        changed = deploy(aws, packages, TEMPLATE, parameters={"RefreshSeconds": "60"})
+        assert deploy(aws, packages, TEMPLATE, parameters=TRUST) == first
+        changed = deploy(aws, packages, TEMPLATE, parameters=TRUST | {"RefreshSeconds": "60"})
         assert changed == first
         variables = aws.client("lambda").get_function_configuration(FunctionName=first.function)["Environment"]
         assert variables["Variables"]["PERENNIAL_REFRESH_SECONDS"] == "60"

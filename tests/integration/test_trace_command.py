@@ -13,6 +13,7 @@ from perennial.cli.output import guarded
 from perennial.registry.registry import Registry
 from perennial.store import Store
 from tests.support.captures import capture, line, prediction_id
+from tests.support.signing import signed
 from tests.support.versions import spec, version
 
 MODEL = "traced"
@@ -24,7 +25,7 @@ def asked(store: Store) -> str:
     """A prediction of a version whose dataset is gone."""
     manifest, files = version(spec=spec(name=MODEL))
     registry = Registry(store)
-    registry.publish(manifest, files)
+    signed(store, MODEL, registry.publish(manifest, files))
     entry = registry.promote(MODEL, manifest.version, op_id="one", actor="ada", reason="the first", now=ASKED)
     made = line(MODEL, ASKED, 1, {"Age": 40.0, "Gender": "F"}, "1", version=manifest.version)
     capture(store, [made.model_copy(update={"generation": entry.generation})])

@@ -24,6 +24,7 @@ from perennial.registry.manifest import MODEL_FILE, FileRef, Metric, ModelManife
 from perennial.registry.registry import Registry
 from perennial.spec import ModelSpec
 from perennial.store import Store
+from tests.support.signing import signed
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 MEASURES = ("sepal_length", "sepal_width", "petal_length", "petal_width")
@@ -152,8 +153,8 @@ def linear_onnx(task: str, weights: NDArray[np.float64], bias: NDArray[np.float6
 
 
 def register(store: Store, built: Publishable) -> str:
-    """Publish a version without promoting it; returns its name."""
-    return Registry(store).publish(built.manifest, {MODEL_FILE: built.onnx})
+    """Publish a version without promoting it, signed where the store asks for that; returns its name."""
+    return signed(store, built.manifest.model, Registry(store).publish(built.manifest, {MODEL_FILE: built.onnx}))
 
 
 def promote(store: Store, built: Publishable, *, op_id: str | None = None, now: datetime = NOW) -> LogEntry:

@@ -90,10 +90,12 @@ def _form(options: argparse.Namespace) -> None:
 
 def _cloud(options: argparse.Namespace) -> None:
     from perennial.deploy.stack import deploy
+    from perennial.deploy.trust import PARAMETER, trusted_keys
     from perennial.deploy.up import TEMPLATE
 
     aws = _cloud_of(options)
-    _publish_form(aws, deploy(aws, _packages(options), TEMPLATE, stage=options.stage))
+    parameters = {PARAMETER: trusted_keys(aws, options.stage, os.environ.get("PERENNIAL_TRUSTED_KEYS"))}
+    _publish_form(aws, deploy(aws, _packages(options), TEMPLATE, stage=options.stage, parameters=parameters))
 
 
 def _publish(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from perennial.deploy import template as templates
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.expansion import expand
-from perennial.deploy.ministack import interpreter
+from perennial.deploy.ministack import interpreter, is_ministack
 from perennial.deploy.package import Package
 from perennial.deploy.uploads import upload, upload_templates
 from perennial.errors import DeployError
@@ -89,6 +89,7 @@ def _deploy(
     root = parsed.root
     if aws.endpoint_url:
         nested = {name: templates.with_number(one, CONCURRENCY, values[CONCURRENCY]) for name, one in nested.items()}
+        nested = {name: templates.with_empty_defaults(one) for name, one in nested.items()}
         expanded = expand({"": root} | nested, interpreter(), aws.region)
         root, nested = expanded.pop(""), expanded
         values |= {"AllowedOrigin": site_origin(aws.endpoint_url), "SiteHosting": "website"}
@@ -164,8 +165,9 @@ def _first_failure(cloudformation: Any, name: str) -> str:
 def _complete(aws: Aws, parsed: templates.Templates, outputs: Mapping[str, str]) -> None:
     """Set through the services' own APIs what emulators drop of the template, or store wrongly."""
     assert aws.endpoint_url is not None
-    cors = templates.cors_of(parsed.declaring(HTTP_API), HTTP_API, site_origin(aws.endpoint_url))
-    aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
+    if is_ministack(aws.endpoint_url):
+        cors = templates.cors_of(parsed.declaring(HTTP_API), HTTP_API, site_origin(aws.endpoint_url))
+        aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
     rules = templates.lifecycle_of(parsed.declaring(DATA_BUCKET), DATA_BUCKET)
     aws.client("s3").put_bucket_lifecycle_configuration(
         Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}

@@ -22,6 +22,7 @@ from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack
 from perennial.deploy.package import ROOT, build_packages
 from perennial.deploy.site import publish
 from perennial.deploy.stack import Deployed, deploy
+from perennial.deploy.trust import PARAMETER, local_key
 from perennial.errors import DeployError
 from perennial.serving.presign import upload_address
 from perennial.settings import VARIABLES
@@ -52,6 +53,8 @@ class LocalStack:
     landing_queue: str
     scoring_queue: str
     scoring_dead_queue: str
+    trusted_keys: str
+    signing_key: str
 
     def environment(self) -> dict[str, str]:
         """The variables under which every part of Perennial, and any AWS SDK, works on this stack."""
@@ -69,6 +72,8 @@ class LocalStack:
             "PERENNIAL_LANDING_QUEUE": self.landing_queue,
             "PERENNIAL_SCORING_QUEUE": self.scoring_queue,
             "PERENNIAL_SCORING_DEAD_QUEUE": self.scoring_dead_queue,
+            "PERENNIAL_TRUSTED_KEYS": self.trusted_keys,
+            "PERENNIAL_SIGNING_KEY": self.signing_key,
         }
 
     def inhabit(self, env: Mapping[str, str]) -> dict[str, str]:
@@ -136,7 +141,9 @@ def bring_up(
     sizes = ", ".join(f"{name} {package.megabytes:.0f} MB" for name, package in packages.items())
     progress(f"Packaged the functions in {time.monotonic() - started:.1f} s: {sizes}")
     started = time.monotonic()
-    deployed = deploy(aws, packages, TEMPLATE, parameters=parameters)
+    key = local_key()
+    trusted = {PARAMETER: key.public.text} | dict(parameters or {})
+    deployed = deploy(aws, packages, TEMPLATE, parameters=trusted)
     progress(f"Deployed template.yaml in {time.monotonic() - started:.1f} s")
     if site:
         uploads = upload_address(aws.settings(deployed.bucket))
@@ -148,16 +155,18 @@ def bring_up(
         _await_answer(deployed)
         capture.result()
     progress(f"The API answered after {time.monotonic() - started:.1f} s")
-    return _local(aws, deployed)
+    return _local(aws, deployed, trusted[PARAMETER], key.name)
 
 
-def _local(aws: Aws, deployed: Deployed) -> LocalStack:
+def _local(aws: Aws, deployed: Deployed, trusted_keys: str, signing_key: str) -> LocalStack:
     assert aws.endpoint_url is not None
     return LocalStack(
         endpoint_url=aws.endpoint_url,
         region=aws.region,
         access_key=aws.access_key or "",
         secret_key=aws.secret_key or "",
+        trusted_keys=trusted_keys,
+        signing_key=signing_key,
         **vars(deployed),
     )
 
