@@ -57,6 +57,7 @@ ENVIRONMENTS = {
     "vision": Environment(".local/envs/vision", ("vision.txt",), torch=True),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "checkov": Environment(".local/envs/checkov", ("checkov.txt",)),
+    "schemas": Environment(".local/envs/schemas", ("schemas.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),
 }

@@ -44,6 +44,7 @@ LOCKS = (
     ("localstack", ("requirements/localstack.in", *ARCHIVED), None),
     ("sam", ("requirements/sam.in",), None),
     ("checkov", ("requirements/checkov.in",), None),
+    ("schemas", ("requirements/schemas.in",), None),
     ("node", ("requirements/node.in",), None),
     ("rivals", ("requirements/rivals.in",), "dev"),
 )

@@ -1,8 +1,8 @@
 """HTTP APIs (API Gateway v2), which this LocalStack has only as a stub: routes, CORS and payload 2.0.
 
-``PUT /_perennial/http-apis/{name}`` says what an API is; below ``/_aws/execute-api/{name}/$default/`` it answers, as
+An API is what CloudFormation deployed by ``resources.py``; below ``/_aws/execute-api/{id}/$default/`` it answers, as
 MiniStack's does. Events and answers are made by what LocalStack has for Function URLs, which speak the same payload.
-There are no authorizers, stages or limits: a route that needs one is answered with 501.
+There are no authorizers, stages or limits: a route that needs an authorizer is answered with 501.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from localstack.aws.connect import connect_to
 from localstack.http import Request, Response, Router
@@ -21,10 +22,10 @@ BASE = "/_aws/execute-api"
 
 @dataclass(frozen=True)
 class Route:
-    """``key`` as API Gateway writes it, such as ``POST /models/{model}/predict``; ``function`` by name or ARN."""
+    """``key`` as API Gateway writes it, such as ``POST /models/{model}/predict``; ``target`` names an integration."""
 
     key: str
-    function: str
+    target: str
     authorization: str = "NONE"
 
     def rank(self, method: str, path: str) -> tuple[int, int, int] | None:
@@ -40,40 +41,38 @@ class Route:
         return (1 if "+}" in pattern else 2, -pattern.count("{"), 0 if verb == "ANY" else 1)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Api:
-    """One API: its routes, and its CORS rules as CloudFormation spells them."""
+    """One API: its CORS rules as CloudFormation spells them, and what was deployed into it, by id."""
 
-    routes: tuple[Route, ...]
-    cors: dict[str, object] = field(default_factory=dict)
+    cors: dict[str, Any] = field(default_factory=dict)
+    integrations: dict[str, str] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
 
     def route(self, method: str, path: str) -> Route | None:
         """The route that takes a request, if any does."""
-        found = [(rank, route) for route in self.routes if (rank := route.rank(method, path)) is not None]
+        found = [(rank, route) for route in self.routes.values() if (rank := route.rank(method, path)) is not None]
         return max(found, key=lambda pair: pair[0])[1] if found else None
 
+    def function(self, route: Route) -> str:
+        """The ARN of the function behind a route."""
+        return self.integrations[route.target.removeprefix("integrations/")]
 
-class HttpApi:
+
+class HttpApis:
     """All APIs of one LocalStack."""
 
     def __init__(self) -> None:
-        self._apis: dict[str, Api] = {}
+        self.apis: dict[str, Api] = {}
 
     def add_to(self, router: Router) -> None:
         """Have the gateway ask this."""
-        router.add("/_perennial/http-apis/<name>", self.define, methods=["PUT"])
         for rule in (f"{BASE}/<name>/$default/", f"{BASE}/<name>/$default/<path:path>"):
             router.add(rule, self.answer)
 
-    def define(self, request: Request, name: str) -> Response:
-        """Take an API's definition."""
-        said = json.loads(request.data)
-        self._apis[name] = Api(tuple(Route(**route) for route in said["routes"]), said.get("cors") or {})
-        return Response(status=204)
-
     def answer(self, request: Request, name: str, path: str = "") -> Response:
         """One request to an API."""
-        api = self._apis.get(name)
+        api = self.apis.get(name)
         if api is None:
             return _message(404, "Not Found")
         if request.method == "OPTIONS" and api.cors and "Access-Control-Request-Method" in request.headers:
@@ -88,7 +87,7 @@ class HttpApi:
         context = event["requestContext"]
         event |= {"routeKey": route.key, "rawPath": raw}
         event["requestContext"] = context | {"routeKey": route.key, "http": context["http"] | {"path": raw}}
-        return self._with_cors(api, request, _invoked(route.function, event))
+        return self._with_cors(api, request, _invoked(api.function(route), event))
 
     def _with_cors(self, api: Api, request: Request, response: Response) -> Response:
         allowed, origin = api.cors.get("AllowOrigins", []), request.headers.get("Origin")
@@ -114,3 +113,7 @@ def _invoked(function: str, event: dict[str, object]) -> Response:
 
 def _message(status: int, text: str) -> Response:
     return Response(json.dumps({"message": text}), status=status, mimetype="application/json")
+
+
+APIS = HttpApis()
+"""Those of this process."""

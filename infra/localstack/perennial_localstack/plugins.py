@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from localstack.runtime import hooks
+from localstack.services.cloudformation.resource_provider import CloudFormationResourceProviderPlugin
 from localstack.services.lambda_.invocation.plugins import RuntimeExecutorPlugin
 
 
@@ -27,8 +28,35 @@ def add_routes() -> None:
     """Say whose child this is, and answer for HTTP APIs."""
     from localstack.services.edge import ROUTER
 
-    from perennial_localstack.http_api import HttpApi
+    from perennial_localstack.http_api import APIS
     from perennial_localstack.identity import identity
 
     ROUTER.add("/_perennial/token", identity, methods=["GET"])
-    HttpApi().add_to(ROUTER)
+    APIS.add_to(ROUTER)
+
+
+class ApiPlugin(CloudFormationResourceProviderPlugin):
+    name = "AWS::ApiGatewayV2::Api"
+
+    def load(self) -> None:
+        from perennial_localstack.resources import ApiProvider
+
+        self.factory = ApiProvider
+
+
+class IntegrationPlugin(CloudFormationResourceProviderPlugin):
+    name = "AWS::ApiGatewayV2::Integration"
+
+    def load(self) -> None:
+        from perennial_localstack.resources import IntegrationProvider
+
+        self.factory = IntegrationProvider
+
+
+class RoutePlugin(CloudFormationResourceProviderPlugin):
+    name = "AWS::ApiGatewayV2::Route"
+
+    def load(self) -> None:
+        from perennial_localstack.resources import RouteProvider
+
+        self.factory = RouteProvider

@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from perennial.deploy.emulator import REGION, Emulator
+from perennial.deploy.emulator import Emulator
 
 PYTHON = Path(".local/envs/localstack/bin/python")
 
@@ -41,16 +41,14 @@ class LocalStackEmulator(Emulator):
             "GATEWAY_LISTEN": f"127.0.0.1:{port}",
             "GATEWAY_SERVER": "hypercorn",  # the default one listens on every interface
             "LOCALSTACK_HOST": f"localhost:{port}",
-            "DEFAULT_REGION": REGION,
             "PERENNIAL_EMULATOR_TOKEN": self.token,
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             "FILESYSTEM_ROOT": str(scratch / "filesystem"),
-            "TMPDIR": str(scratch),
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
             "DNS_ADDRESS": "0",
             "DISABLE_CORS_CHECKS": "1",
-            "DISABLE_CUSTOM_CORS_S3": "0",
+            "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",  # such as budgets
             "LAMBDA_LIMITS_CODE_SIZE_ZIPPED": str(512 * 2**20),
             "LAMBDA_LIMITS_CODE_SIZE_UNZIPPED": str(512 * 2**20),
         }

@@ -13,8 +13,8 @@ from pathlib import Path
 from perennial.deploy.emulator import ACCESS_KEY, ACCOUNT, REGION, SECRET_KEY, Emulator, end_group
 
 __all__ = [
-    "ACCESS_KEY", "ACCOUNT", "REGION", "SECRET_KEY", "MiniStack", "answers", "end_group", "interpreter", "owns",
-    "running_in",
+    "ACCESS_KEY", "ACCOUNT", "REGION", "SECRET_KEY", "MiniStack", "answers", "end_group", "interpreter",
+    "is_ministack", "owns", "running_in",
 ]  # fmt: skip
 
 PYTHON = Path(".local/envs/ministack/bin/python")
@@ -66,11 +66,21 @@ def interpreter() -> Path:
 
 def answers(endpoint_url: str, token: str) -> bool:
     """Whether the emulator that was started with ``token`` is up at this endpoint."""
+    return _edition(endpoint_url, 2) == token
+
+
+def is_ministack(endpoint_url: str) -> bool:
+    """Whether what answers at this endpoint is MiniStack, whoever started it."""
+    return _edition(endpoint_url, 10) is not None
+
+
+def _edition(endpoint_url: str, seconds: float) -> str | None:
     try:
-        with urllib.request.urlopen(f"{endpoint_url}/_ministack/health", timeout=2) as response:  # noqa: S310
-            return bool(json.load(response).get("edition") == token)
-    except (OSError, ValueError, urllib.error.URLError):
-        return False
+        address = f"{endpoint_url.rstrip('/')}/_ministack/health"
+        with urllib.request.urlopen(address, timeout=seconds) as response:  # noqa: S310
+            return str(json.load(response)["edition"])
+    except (OSError, ValueError, KeyError, TypeError, urllib.error.URLError):
+        return None
 
 
 def owns(pid: int, token: str) -> bool:

@@ -98,6 +98,15 @@ def _with(resources: dict[str, Any], name: str, values: Mapping[str, Any]) -> di
     }
 
 
+def with_empty_defaults(template: dict[str, Any]) -> dict[str, Any]:
+    """The template whose texts need not be given: LocalStack takes one that is given as empty for one that is not."""
+    parameters = {
+        name: {"Default": ""} | one if one.get("Type") == "String" and "AllowedValues" not in one else one
+        for name, one in template.get("Parameters", {}).items()
+    }
+    return template | {"Parameters": parameters}
+
+
 def with_number(template: dict[str, Any], parameter: str, number: str) -> dict[str, Any]:
     """The template whose resources have a number in place of each reference to a parameter that is one.
 
