@@ -20,10 +20,10 @@ MAIN := .venv/bin
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
 SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
-.PHONY: help setup vision demo test lint format build gate site up down deploy airflow flood bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build gate site up down deploy deploy-dags airflow flood bench browser postgres java lock clean
 
 help: ## List every target
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv, with the perennial command, and the environment of monitoring's HTML reports
 	@$(SETUP) environments.py main monitor
@@ -75,6 +75,11 @@ down: ## End the local AWS that make up DETACH=1 left running
 deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
 	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
+
+deploy-dags: ## Send DAGs and specs to Amazon MWAA (STAGE=prod SPECS=examples UPDATE=1 DRY=1)
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy dags $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION)) \
+		$(if $(SPECS),--specs "$(SPECS)") $(if $(UPDATE),--update) $(if $(DRY),--dry-run)
 
 airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PERENNIAL_SPECS=examples)
 	@$(SETUP) environments.py main airflow monitor

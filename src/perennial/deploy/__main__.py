@@ -1,4 +1,4 @@
-"""``python -m perennial.deploy up [--detach] | down | package | gate | form | cloud | publish | destroy``."""
+"""``python -m perennial.deploy up [--detach] | down | package | gate | form | cloud | publish | dags | destroy``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from perennial.deploy import airflow_verbs
 from perennial.deploy.ministack import interpreter
 from perennial.deploy.package import ROOT, Package, build_packages
 from perennial.errors import DeployError, PerennialError
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
         cloud = verbs.add_parser(verb, help=what)
         cloud.add_argument("--stage", default="prod")
         cloud.add_argument("--region", default="us-east-1")
+    airflow_verbs.add_parsers(verbs)
     options = parser.parse_args(arguments)
     try:
         _VERBS[options.verb](options)
@@ -121,6 +123,10 @@ def _cloud_of(options: argparse.Namespace) -> Aws:
     return aws
 
 
+def _dags(options: argparse.Namespace) -> None:
+    airflow_verbs.send_dags(options, _cloud_of(options), say)
+
+
 def _publish_form(aws: Aws, stack: Deployed) -> None:
     from perennial.deploy.form import build_form
     from perennial.deploy.site import publish
@@ -146,6 +152,7 @@ _VERBS = {
     "form": _form,
     "cloud": _cloud,
     "publish": _publish,
+    "dags": _dags,
 }
 
 if __name__ == "__main__":
