@@ -20,6 +20,7 @@ from perennial.notify import Notice, Told, notify
 from perennial.settings import Settings
 from perennial.spec_policy import Notify
 from perennial.store import Store
+from tests.support.endpoint import client
 from tests.support.shop import SPEC
 from tests.support.webhook import PATH, Webhook, webhook
 
@@ -52,7 +53,7 @@ class Mailbox:
 @pytest.fixture(scope="module")
 def topic(stack: LocalStack) -> Iterator[str]:
     """A topic of these tests alone."""
-    sns = stack.aws().client("sns")
+    sns = client(stack, "sns")
     arn: str = sns.create_topic(Name="notices-of-tests")["TopicArn"]
     yield arn
     sns.delete_topic(TopicArn=arn)
@@ -60,7 +61,7 @@ def topic(stack: LocalStack) -> Iterator[str]:
 
 @pytest.fixture
 def mailbox(stack: LocalStack, topic: str) -> Iterator[Mailbox]:
-    sns, sqs = stack.aws().client("sns"), stack.aws().client("sqs")
+    sns, sqs = client(stack, "sns"), client(stack, "sqs")
     url = sqs.create_queue(QueueName="mailbox")["QueueUrl"]
     queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     allowed = {"Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage"}
@@ -82,7 +83,7 @@ def hook() -> Iterator[Webhook]:
 
 @pytest.fixture
 def secret(stack: LocalStack, hook: Webhook) -> Iterator[str]:
-    manager = stack.aws().client("secretsmanager")
+    manager = client(stack, "secretsmanager")
     name: str = manager.create_secret(Name="slack-of-tests", SecretString=hook.url)["Name"]
     yield name
     manager.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
@@ -125,7 +126,7 @@ def test_a_subscription_for_one_model_hears_nothing_of_another(send: Send, mailb
 
 
 def test_addresses_are_subscribed_once_each_for_their_models(stack: LocalStack, send: Send, topic: str) -> None:
-    sns = stack.aws().client("sns")
+    sns = client(stack, "sns")
 
     def policies() -> dict[str, Any]:
         found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
@@ -155,7 +156,7 @@ def test_addresses_are_subscribed_once_each_for_their_models(stack: LocalStack, 
 def test_a_filter_that_somebody_made_himself_is_left_as_it_is(
     stack: LocalStack, send: Send, topic: str, mailbox: Mailbox, chosen: object
 ) -> None:
-    sns, address = stack.aws().client("sns"), "own@example.org"
+    sns, address = client(stack, "sns"), "own@example.org"
     arn = sns.subscribe(TopicArn=topic, Protocol="email", Endpoint=address)["SubscriptionArn"]
     try:
         said = {"SubscriptionArn": arn, "AttributeName": "FilterPolicy"}
@@ -192,14 +193,14 @@ def test_a_webhook_that_fails_does_not_keep_the_topic_from_telling(
 def test_a_secret_that_is_missing_or_no_address_is_named_and_not_shown(stack: LocalStack, send: Send) -> None:
     told = send(Notify(slack_webhook_secret="nowhere"), topic=None)
     assert not told.sent and "has no secret nowhere" in told.problems[0]
-    manager = stack.aws().client("secretsmanager")
+    manager = client(stack, "secretsmanager")
     manager.create_secret(Name="odd", SecretString="http://hooks.example.org/s3cr3t")
     told = send(Notify(slack_webhook_secret="odd"), NOTICE.model_copy(update={"event": "odd"}), topic=None)
     assert told.problems == ("slack: Secret odd holds no https address. Put the webhook's address there.",)
 
 
 def test_the_console_s_way_to_keep_a_secret_is_understood(stack: LocalStack, send: Send, hook: Webhook) -> None:
-    manager = stack.aws().client("secretsmanager")
+    manager = client(stack, "secretsmanager")
     arn = manager.create_secret(Name="pairs", SecretString=json.dumps({"url": hook.url}))["ARN"]
     assert send(Notify(slack_webhook_secret=arn), topic=None).channels == ("slack",)
     assert len(hook.posts) == 1

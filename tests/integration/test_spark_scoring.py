@@ -34,6 +34,7 @@ from perennial.serving.predictor import Predictor
 from perennial.settings import Settings
 from perennial.store import Store
 from perennial.store_opening import open_store
+from tests.support.endpoint import client
 from tests.support.models import MIXED, MIXED_RECORD, build, make_spec, promote
 from tests.support.spark import FRAME, run_driver, spark_environment
 from tests.support.stack import shared_stack
@@ -208,7 +209,7 @@ def test_the_same_files_again_are_found_done(scored: Scored) -> None:
     refused = 2 * ROWS // 1000 + 1
     counts = f"3 scored, 3 could not be; {rows:,} rows = {rows - refused:,} scored + {refused:,} quarantined"
     assert (first, second) == (f"6 files: {counts}", f"7 files: {counts}")
-    s3 = shared_stack().aws().client("s3")
+    s3 = client(shared_stack(), "s3")
     for prefix in (keys.batch_works(MODEL), f"{MODEL}/batch/out/", f"{MODEL}/batch/quarantine/"):
         found = s3.list_object_versions(Bucket=shared_stack().bucket, Prefix=prefix)["Versions"]
         written = [one["Key"] for one in found if not one["Key"].endswith("progress.json")]

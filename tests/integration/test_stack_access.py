@@ -19,6 +19,7 @@ from perennial.deploy.aws import Aws
 from perennial.deploy.up import LocalStack
 from perennial.serving.batch_job import BatchOptions, BatchRequest
 from perennial.store import Store
+from tests.support.endpoint import client
 
 COMMITTED, LANDED = "guarded/registry/versions/1/manifest.json", "guarded/landing/data.csv"
 COLLECTED = keys.collected("guarded", "feedback", 1)
@@ -66,7 +67,7 @@ def under_the_capture_s_role(stack: LocalStack) -> Iterator[Probe]:
 
 @contextmanager
 def _probing(stack: LocalStack, function: str, name: str) -> Iterator[Probe]:
-    functions = stack.aws().client("lambda")
+    functions = client(stack, "lambda")
     role = functions.get_function_configuration(FunctionName=function)["Role"]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
@@ -78,7 +79,7 @@ def _probing(stack: LocalStack, function: str, name: str) -> Iterator[Probe]:
         Handler="probe.handler",
         Code={"ZipFile": archive.getvalue()},
     )
-    s3 = stack.aws().client("s3")
+    s3 = client(stack, "s3")
     for key in (COMMITTED, LANDED, COLLECTED, UPLOADED, RESULT):
         s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")
 
@@ -189,7 +190,7 @@ def under_the_score_s_role(stack: LocalStack) -> Iterator[Probe]:
 def test_the_scoring_reads_what_is_to_be_scored_and_keeps_what_came_of_it(
     stack: LocalStack, under_the_score_s_role: Probe
 ) -> None:
-    s3 = stack.aws().client("s3")
+    s3 = client(stack, "s3")
     for key in (DROPPED, keys.batch_waiting("guarded") + "a.csv", keys.batch_request("guarded", "none")):
         version = s3.put_object(Bucket=stack.bucket, Key=key, Body=b"{}")["VersionId"]
         assert under_the_score_s_role("get_object", Key=key, VersionId=version) == "allowed"
@@ -230,7 +231,7 @@ def test_the_scoring_can_do_nothing_else(under_the_score_s_role: Probe, call: st
 
 
 def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, under_the_api_s_role: Probe) -> None:
-    iam = stack.aws().client("iam")
+    iam = client(stack, "iam")
     iam.create_user(UserName="admin")
     everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
     iam.put_user_policy(UserName="admin", PolicyName="everything", PolicyDocument=json.dumps(everything))
@@ -257,7 +258,7 @@ def test_strangers_read_the_form_and_nothing_else(stack: LocalStack, store: Stor
 
 
 def test_buckets_are_as_the_template_says(stack: LocalStack) -> None:
-    s3 = stack.aws().client("s3")
+    s3 = client(stack, "s3")
     assert s3.get_bucket_versioning(Bucket=stack.bucket)["Status"] == "Enabled"
     for bucket in (stack.bucket, stack.site_bucket):
         rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]

@@ -15,6 +15,7 @@ from perennial.deploy.up import LocalStack
 from perennial.registry.registry import Registry
 from perennial.store import Store
 from tests.support import models
+from tests.support.endpoint import client
 
 
 @pytest.fixture
@@ -108,9 +109,9 @@ def test_a_request_leaves_its_line_after_its_prediction_s_in_the_function_s_grou
 ) -> None:
     models.promote(store, models.build(models.make_spec("logged")))
     request = api.post("/models/logged/predict", json=models.IRIS_RECORD).headers["x-request-id"]
-    logs = stack.aws().client("logs")
+    logs = client(stack, "logs")
     events = logs.filter_log_events(logGroupName="/perennial/local/api", filterPattern=f'"{request}"')["events"]
-    found = [event["message"] for event in events if event["message"].startswith("{")]
+    found = [event["message"] for event in events if event["message"].startswith("{") and request in event["message"]]
     prediction, line = map(json.loads, found)
     assert (prediction["kind"], prediction["request_id"]) == ("perennial.prediction", request)
     assert (line["model"], line["status"]) == ("logged", 200)

@@ -21,6 +21,7 @@ from perennial.settings import Settings
 from perennial.spec import ModelSpec
 from perennial.store import Store
 from tests.support import models
+from tests.support.endpoint import client
 from tests.support.stack import logged
 
 SECONDS = 30.0
@@ -89,7 +90,7 @@ def test_nothing_is_kept_where_capture_is_off(api: httpx.Client, store: Store) -
 def test_what_is_lost_on_the_way_shows_as_a_gap(api: httpx.Client, stack: LocalStack, store: Store) -> None:
     """The subscription is taken away for one prediction, as if its batch were lost."""
     models.promote(store, models.build(models.make_spec("gapped")))
-    logs = stack.aws().client("logs")
+    logs = client(stack, "logs")
     group = "/perennial/local/api"
     [subscription] = logs.describe_subscription_filters(logGroupName=group)["subscriptionFilters"]
     before = predict(api, "gapped")
@@ -113,7 +114,7 @@ def test_a_repeated_or_damaged_delivery_changes_nothing(stack: LocalStack, store
     captured(store, "repeated", 1)
     [entry] = store.list(keys.predictions("repeated"))
     line = store.get(entry.key).data.decode()
-    functions = stack.aws().client("lambda")
+    functions = client(stack, "lambda")
 
     def deliver(event: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = functions.invoke(FunctionName=stack.capture, Payload=json.dumps(event))
@@ -168,7 +169,7 @@ def test_new_files_are_told_and_notices_have_a_topic(stack: LocalStack, store: S
     """By the names that the environment gives to every part."""
     settings = Settings.load(stack.environment())
     assert settings.site_bucket == stack.site_bucket
-    sqs, sns = stack.aws().client("sqs"), stack.aws().client("sns")
+    sqs, sns = client(stack, "sqs"), client(stack, "sns")
     assert sns.publish(TopicArn=settings.topic_arn, Message="told")["MessageId"]
     for name in ("a.csv", "b.csv.gz", "c.parquet", "d.json"):
         store.put_new(keys.landing("landed", name), b"x")

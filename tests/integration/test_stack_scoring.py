@@ -34,6 +34,7 @@ from perennial.settings import Settings
 from perennial.store import Store
 from tests.support import models
 from tests.support.batch_world import START, csv_of
+from tests.support.endpoint import client
 from tests.support.stack import logged
 
 SECONDS = 120.0
@@ -50,7 +51,7 @@ def champion(store: Store, model: str) -> models.Built:
 
 def put(stack: LocalStack, key: str, data: bytes) -> BatchInput:
     """Put a file as anyone would; gives what its version is known by."""
-    answer = stack.aws().client("s3").put_object(Bucket=stack.bucket, Key=key, Body=data)
+    answer = client(stack, "s3").put_object(Bucket=stack.bucket, Key=key, Body=data)
     return BatchInput(bucket=stack.bucket, key=key, version=answer["VersionId"], etag=answer["ETag"], size=len(data))
 
 
@@ -73,7 +74,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 
 def waiting_in(stack: LocalStack, queue: str) -> int:
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    found = stack.aws().client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    found = client(stack, "sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
     return sum(int(found[name]) for name in names)
 
 
@@ -97,13 +98,13 @@ def assert_answers(built: models.Built, found: Mapping[str, Any], rows: Any) -> 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_of_others(stack: LocalStack) -> None:
     """No message waits that another file's tests left in the queue: what cannot be processed comes again for hours."""
-    stack.aws().client("sqs").purge_queue(QueueUrl=stack.scoring_queue)
+    client(stack, "sqs").purge_queue(QueueUrl=stack.scoring_queue)
 
 
 @pytest.fixture
 def impatient(stack: LocalStack) -> Iterator[None]:
     """What fails comes again at once, and is dead after two attempts."""
-    sqs = stack.aws().client("sqs")
+    sqs = client(stack, "sqs")
     names = ["VisibilityTimeout", "RedrivePolicy"]
     before = sqs.get_queue_attributes(QueueUrl=stack.scoring_queue, AttributeNames=names)["Attributes"]
     policy = json.loads(before["RedrivePolicy"]) | {"maxReceiveCount": 2}
@@ -174,12 +175,12 @@ def test_an_event_that_comes_again_scores_nothing_again(stack: LocalStack, store
     body = {"source": "aws.s3", "detail-type": "Object Created", "detail": event}
     of_s3 = {"bucket": event["bucket"], "object": {"key": found.key, "versionId": found.version}}
     told = {"Records": [{"eventName": "ObjectCreated:Put", "s3": of_s3}]}
-    sqs = stack.aws().client("sqs")
+    sqs = client(stack, "sqs")
     for message in (body, told):
         sqs.send_message(QueueUrl=stack.scoring_queue, MessageBody=json.dumps(message))
     eventually(lambda: waiting_in(stack, stack.scoring_queue) == 0)
     assert result_of(store, "again", found.work) == first
-    versions = stack.aws().client("s3").list_object_versions(Bucket=stack.bucket, Prefix="again/batch/out/")["Versions"]
+    versions = client(stack, "s3").list_object_versions(Bucket=stack.bucket, Prefix="again/batch/out/")["Versions"]
     assert len(versions) == 1
 
 
@@ -200,7 +201,7 @@ def test_a_version_is_scored_that_was_replaced_since_its_event(stack: LocalStack
     told = {"key": key, "version-id": first.version, "etag": first.etag.strip('"'), "size": first.size}
     detail = {"bucket": {"name": stack.bucket}, "object": told}
     body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
-    stack.aws().client("sqs").send_message(QueueUrl=stack.scoring_queue, MessageBody=body)
+    client(stack, "sqs").send_message(QueueUrl=stack.scoring_queue, MessageBody=body)
     result = result_of(store, "replaced", first.work)
     assert (result.state, result.counts.rows) == ("done", 501), result.reason
 
@@ -229,7 +230,7 @@ def test_only_what_cannot_be_processed_is_dead_until_it_is_redriven(
     champion(store, "sibling")
     sibling = put(stack, keys.batch_in("sibling", "a.csv"), FILE)
     nobody = put(stack, keys.batch_in("nobody", "a.csv"), FILE)
-    stack.aws().client("sqs").send_message(QueueUrl=stack.scoring_queue, MessageBody="garbage")
+    client(stack, "sqs").send_message(QueueUrl=stack.scoring_queue, MessageBody="garbage")
     assert result_of(store, "sibling", sibling.work).state == "done"
     assert "no champion" in (result_of(store, "nobody", nobody.work).reason or "")
     eventually(lambda: waiting_in(stack, stack.scoring_dead_queue) == 2)
@@ -238,7 +239,7 @@ def test_only_what_cannot_be_processed_is_dead_until_it_is_redriven(
     assert redrive(Settings.load()) == 2
     assert result_of(store, "mended", broken.work).state == "done"
     eventually(lambda: waiting_in(stack, stack.scoring_dead_queue) == 1)  # garbage stays garbage
-    stack.aws().client("sqs").purge_queue(QueueUrl=stack.scoring_dead_queue)
+    client(stack, "sqs").purge_queue(QueueUrl=stack.scoring_dead_queue)
 
 
 def test_an_upload_in_parts_is_made_once(stack: LocalStack, store: Store) -> None:
@@ -257,7 +258,7 @@ def test_an_upload_in_parts_is_made_once(stack: LocalStack, store: Store) -> Non
     second.commit()
     third.discard()
     assert first.size == second.size == len(store.get(key).data) == sum(map(len, parts))
-    s3 = stack.aws().client("s3")
+    s3 = client(stack, "s3")
     assert s3.head_object(Bucket=stack.bucket, Key=key)["ContentType"] == "text/csv"
     assert not s3.list_multipart_uploads(Bucket=stack.bucket).get("Uploads")
 

@@ -24,6 +24,7 @@ from perennial.serving.batch_job import BatchCounts, BatchInput, BatchResult
 from perennial.store import Store
 from tests.support import models
 from tests.support.batch_world import csv_of
+from tests.support.endpoint import client
 
 MODEL = "flooded"
 FILES = int(os.environ.get("PERENNIAL_FLOOD_FILES", "60"))
@@ -95,7 +96,7 @@ def ended(store: Store) -> set[str]:
 @pytest.fixture
 def patient_queue(stack: LocalStack) -> Iterator[None]:
     """What a killed worker leaves comes again soon, and is dead only after very many attempts; nothing else waits."""
-    sqs = stack.aws().client("sqs")
+    sqs = client(stack, "sqs")
     sqs.purge_queue(QueueUrl=stack.scoring_queue)
     names = ["VisibilityTimeout", "RedrivePolicy"]
     before = sqs.get_queue_attributes(QueueUrl=stack.scoring_queue, AttributeNames=names)["Attributes"]
@@ -112,7 +113,7 @@ def patient_queue(stack: LocalStack) -> Iterator[None]:
 def test_files_told_of_again_and_again_have_one_result_each(stack: LocalStack, store: Store) -> None:
     chance = random.Random(4)
     models.promote(store, models.build(models.make_spec(MODEL)))
-    s3, sqs = stack.aws().client("s3"), stack.aws().client("sqs")
+    s3, sqs = client(stack, "s3"), client(stack, "sqs")
     expected: dict[str, BatchCounts | None] = {}
     bodies: list[str] = []
     with killing(stack, store, chance) as killed:
@@ -148,7 +149,7 @@ def test_files_told_of_again_and_again_have_one_result_each(stack: LocalStack, s
 
 def drain(stack: LocalStack, store: Store, works: set[str]) -> None:
     """Wait until every work has its result, and no message is left."""
-    sqs = stack.aws().client("sqs")
+    sqs = client(stack, "sqs")
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     deadline = time.monotonic() + SECONDS
     while time.monotonic() < deadline:
@@ -162,7 +163,7 @@ def drain(stack: LocalStack, store: Store, works: set[str]) -> None:
 
 def all_versions(stack: LocalStack) -> Counter[str]:
     """How many versions each of the model's keys has in S3."""
-    pages = stack.aws().client("s3").get_paginator("list_object_versions").paginate(
+    pages = client(stack, "s3").get_paginator("list_object_versions").paginate(
         Bucket=stack.bucket, Prefix=f"{MODEL}/"
     )  # fmt: skip
     return Counter(version["Key"] for page in pages for version in page.get("Versions", []))

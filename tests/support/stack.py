@@ -1,4 +1,4 @@
-"""One real stack for a whole test run: the embedded AWS, ``template.yaml`` deployed to it, the form published.
+"""One real stack for a whole test run: a local AWS, ``template.yaml`` deployed to it, the form published.
 
 A conftest takes what it needs: ``from tests.support.stack import stack, store``. Every test uses a model name of its
 own, so that none sees another's.
@@ -15,10 +15,11 @@ from functools import cache
 
 import pytest
 
-from perennial.deploy.up import LocalStack, running_stack
+from perennial.deploy.up import LocalStack
 from perennial.settings import Settings
 from perennial.store import Store
 from perennial.store_opening import open_store
+from tests.support.endpoint import chosen_stack, client
 
 LAKE = "perennial-lake"
 """A bucket that a test may make beside the stack's own; functions may score what is below ``tables/``."""
@@ -32,7 +33,7 @@ def shared_stack() -> LocalStack:
     # megabyte are large enough to be scored in parts.
     source = f"arn:aws:s3:::{LAKE}/tables/*"
     parameters = {"RefreshSeconds": "0", "PartBytes": "500000", "ScoringSource": source}
-    context = running_stack(site=True, parameters=parameters)
+    context = chosen_stack(parameters)
     stack = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
     return stack
@@ -58,7 +59,7 @@ def logged(stack: LocalStack, function: str, since: datetime) -> list[str]:
 
     The embedded AWS answers the oldest 10,000 lines and knows no next page, so the start moves on instead.
     """
-    logs = stack.aws().client("logs")
+    logs = client(stack, "logs")
     start, found = int(since.timestamp() * 1000), dict[tuple[str, int, int], str]()
     while True:
         events = logs.filter_log_events(logGroupName=f"/perennial/local/{function}", startTime=start)["events"]

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from perennial.deploy.aws import Aws, aws_errors
+from perennial.deploy.emulator import Emulator
 from perennial.deploy.form import build_form
 from perennial.deploy.ministack import ACCESS_KEY, REGION, SECRET_KEY, MiniStack, interpreter
 from perennial.deploy.package import ROOT, build_packages
@@ -89,13 +90,14 @@ class LocalStack:
 def running_stack(
     folder: Path | None = None,
     *,
+    emulator: Callable[[Path], Emulator] = MiniStack,
     site: bool = True,
     parameters: Mapping[str, str] | None = None,
     progress: Progress = lambda line: None,
 ) -> Iterator[LocalStack]:
     """A stack of its own for the length of a block: nothing is shared with another, nothing is left behind.
 
-    ``folder`` takes the emulator's files (a new one under ``.local`` if None);
+    ``folder`` takes the files of the ``emulator`` that is made there (a new one under ``.local`` if None);
     ``site`` builds and publishes the form too; ``parameters`` are those of ``template.yaml``.
 
     Raises:
@@ -105,9 +107,8 @@ def running_stack(
     BUILD.mkdir(parents=True, exist_ok=True)
     folder = folder or Path(tempfile.mkdtemp(prefix="stack-", dir=BUILD))
     try:
-        with MiniStack(folder) as emulator:
-            aws = embedded(emulator.endpoint_url)
-            yield bring_up(aws, python=emulator.python, site=site, parameters=parameters, progress=progress)
+        with emulator(folder) as running:
+            yield bring_up(running.aws, python=running.python, site=site, parameters=parameters, progress=progress)
     finally:
         if own:
             shutil.rmtree(folder, ignore_errors=True)
@@ -137,7 +138,10 @@ def bring_up(
     """
     assert aws.endpoint_url is not None
     started = time.monotonic()
-    packages = build_packages("local", BUILD, python=python or interpreter())
+    python = python or interpreter()
+    # Emulators may run different Pythons; each keeps its packages, so that none is built anew in turns.
+    folder = BUILD if python == interpreter() else BUILD / python.parents[1].name
+    packages = build_packages("local", folder, python=python)
     sizes = ", ".join(f"{name} {package.megabytes:.0f} MB" for name, package in packages.items())
     progress(f"Packaged the functions in {time.monotonic() - started:.1f} s: {sizes}")
     started = time.monotonic()
