@@ -15,12 +15,13 @@ export HOME := $(SPARE_HOME)
 endif
 
 SETUP := sh infra/setup/setup.sh
+TARGET = $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 MAIN := .venv/bin
 
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
 SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
-.PHONY: help setup vision demo test lint format build gate site up down deploy deploy-dags airflow flood bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build gate site up down deploy destroy deploy-dags airflow flood bench browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
@@ -39,12 +40,13 @@ test: lint browser postgres java ## Check and test everything
 	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark --if-possible vision
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
-lint: ## Check style, types and who imports whom
-	@$(SETUP) environments.py main
+lint: ## Check style, types, who imports whom, templates and what is known to be insecure
+	@$(SETUP) environments.py main checkov
 	@$(MAIN)/ruff check .
 	@$(MAIN)/ruff format --check .
 	@$(MAIN)/mypy
 	@$(MAIN)/lint-imports --no-logo
+	@$(MAIN)/python -m infra.checks
 
 format: ## Bring the code into the one style
 	@$(SETUP) environments.py main
@@ -72,9 +74,13 @@ down: ## End the local AWS that make up DETACH=1 left running
 	@$(SETUP) environments.py main
 	@$(MAIN)/python -m perennial.deploy down
 
-deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1)
+deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1 PARAMETERS="Name=value ...")
 	@$(SETUP) environments.py main node
-	@$(MAIN)/python -m perennial.deploy cloud $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
+	@$(MAIN)/python -m perennial.deploy cloud $(TARGET) $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
+
+destroy: ## Remove a stage from AWS; its data stay (STAGE=staging, DATA=delete CONFIRM=staging: they go too)
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy destroy $(TARGET) $(if $(DATA),--data $(DATA)) $(if $(CONFIRM),--confirm $(CONFIRM))
 
 deploy-dags: ## Send DAGs and specs to Amazon MWAA (STAGE=prod SPECS=examples UPDATE=1 DRY=1)
 	@$(SETUP) environments.py main
