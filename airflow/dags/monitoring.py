@@ -20,6 +20,7 @@ moved, does the champion still hold? Reports are kept for the newest {keep} pass
 Spec: `{path}`.
 
 - **Too little to judge** is "unknown" in the summary, never "fine", and no error.
+- **A trial** of a challenger is stopped, and people are told, where it fails or disagrees more than the spec allows.
 - **Training** is started where the summary says so, with its reasons; only its gate promotes anything.
 - **Retry**: a pass looks at the window before the time of its run, so a repeated one sees the same window and starts
   the same training, once.
@@ -28,8 +29,12 @@ Spec: `{path}`.
 
 def look(place: str, name: str) -> Result:
     """One step of the pass that is about the time of this run."""
+    return at_its_time(place, f"monitor-{name}")
+
+
+def at_its_time(place: str, name: str) -> Result:
     run = get_current_context()["dag_run"]
-    return step(place, f"monitor-{name}", at=(run.data_interval_end or run.run_after).isoformat())
+    return step(place, name, at=(run.data_interval_end or run.run_after).isoformat())
 
 
 @task
@@ -54,6 +59,12 @@ def drift(place: str) -> Result:
 def performance(place: str) -> Result:
     """How the champion does on what turned out true."""
     return look(place, "performance")
+
+
+@task
+def trial(place: str) -> Result:
+    """How the challenger on trial does, where one is; stops it where a bound of the spec is broken."""
+    return at_its_time(place, "trial-check")
 
 
 @task
@@ -99,7 +110,7 @@ def wire(place: str, spec: ModelSpec) -> None:
     """The tasks of a pass, in their order."""
     on = runs(spec)
     found = on(summary)(place)
-    looks = [on(quality)(place), on(drift)(place), on(performance)(place)]
+    looks = [on(quality)(place), on(drift)(place), on(performance)(place), on(trial)(place)]
     on(check)(place) >> looks >> on(retain)(place) >> found
     decide(found) >> [retraining(spec.name), no_training()]
 

@@ -27,6 +27,7 @@ from perennial.spec_policy import (
     SlicePolicy,
     SqlSource,
     Task,
+    TrialPolicy,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ class ModelSpec(Part):
     gate: GatePolicy = GatePolicy()
     retrain: Retrain = Retrain()
     monitor: Monitor = Monitor()
+    trial: TrialPolicy = TrialPolicy()
     batch: Batch = Batch()
     notify: Notify = Notify()
     sources: dict[str, SqlSource] = Field(default_factory=dict)

@@ -144,6 +144,19 @@ class Monitor(Part):
         return float(value) if isinstance(value, bool) else value
 
 
+class TrialPolicy(Part):
+    """When a trial of a challenger is stopped by itself.
+
+    ``error_rate`` is the share of predictions it may fail at; ``disagreement`` that on which it may answer otherwise
+    than the champion, of a regression by how much on average (0..1 of the larger value), judged on ``minimum_rows`` or
+    more. None is no bound.
+    """
+
+    error_rate: float | None = Field(default=0.01, ge=0, lt=1)
+    disagreement: float | None = Field(default=0.2, ge=0, lt=1)
+    minimum_rows: int = Field(default=100, ge=1)
+
+
 _PLACE = r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^/\s?#]+/)*|([A-Za-z0-9][A-Za-z0-9._=-]*/)+)$"
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.dags.test_training_dags import before
 
 Described = dict[str, Any]
-LOOKS = {"quality", "drift", "performance"}
+LOOKS = {"quality", "drift", "performance", "trial"}
 
 
 @pytest.fixture

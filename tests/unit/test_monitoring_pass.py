@@ -366,7 +366,7 @@ def test_a_pass_killed_at_any_write_is_finished_by_its_retry(shop: Shop, after: 
             assert lasting(store) == wanted
         else:
             break
-    assert writes == 14  # the check, a receipt, three findings with their files, four removals, the summary twice
+    assert writes == 15  # check, receipt, trial, three findings with their files, four removals, the summary twice
 
 
 def test_a_report_that_cannot_be_made_costs_a_line_never_the_pass(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

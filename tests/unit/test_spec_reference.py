@@ -31,7 +31,7 @@ from perennial.spec import (
     Target,
 )
 from perennial.spec_features import Part
-from perennial.spec_policy import Monitor, Notify, Performance, Retrain
+from perennial.spec_policy import Monitor, Notify, Performance, Retrain, TrialPolicy
 from perennial.spec_source import parse_spec
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -55,6 +55,7 @@ SECTIONS: list[tuple[str, type[BaseModel], dict[str, Any]]] = [
     ("Retrain", Retrain, {}),
     ("performance", Performance, {}),
     ("Monitor", Monitor, {}),
+    ("Trial", TrialPolicy, {}),
     ("Batch", Batch, {}),
     ("Notify", Notify, {}),
     ("Sources", SqlSource, {"connection": "db", "table": "t", "watermark": "at"}),

@@ -24,6 +24,7 @@ from perennial.cli import (
     score,
     score_new,
     trace,
+    trial,
 )
 from perennial.cli.output import guarded
 
@@ -51,6 +52,7 @@ for commands in (
     monitor,
     approve,
     registry,
+    trial,
     predict,
     score,
     score_new,

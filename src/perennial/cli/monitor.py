@@ -55,6 +55,7 @@ def _show(report: MonitorReport) -> None:
         f"drift        {report.drift.status}: {report.drift.why}\n"
         f"performance  {report.performance.status}: {report.performance.why}\n"
         f"retrain      {_decision(report)}\n"
+        f"trial        {_trial(report)}\n"
         f"report       {report.run}\n"
     )
     features = [
@@ -71,6 +72,13 @@ def _show(report: MonitorReport) -> None:
         ]
         columns = ("metric", "value", "low", "high", "holdout", "bound", "verdict")
         show_table(metrics, columns, False, "No metrics.")
+
+
+def _trial(report: MonitorReport) -> str:
+    found = report.trial
+    if found is None:
+        return "none"
+    return f"{found.trial.version} ({found.trial.mode}): {'; '.join([found.status, *found.reasons])}"
 
 
 def _decision(report: MonitorReport) -> str:

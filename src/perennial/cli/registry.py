@@ -72,35 +72,54 @@ def versions(model: Model, as_json: Json = False) -> None:
 
 
 def log(model: Model, as_json: Json = False) -> None:
-    """Every promotion and rollback of a model, oldest first."""
+    """Every promotion and rollback of a model, and where each trial began and ended; oldest first."""
     registry = _registry()
     entries = registry.log(model)
     if not entries:
         versions_of(registry, model)
-    rows = [entry.model_dump(mode="json") for entry in entries]
-    columns = ("generation", "kind", "version", "previous", "time", "actor", "reason")
+    rows = [entry.model_dump(mode="json") | ({} if as_json else {"trial": _on_trial(entry)}) for entry in entries]
+    columns = ("generation", "kind", "version", "previous", "trial", "time", "actor", "reason")
     show_table(rows, columns, as_json, "Nothing has been promoted yet.")
+
+
+def _on_trial(entry: LogEntry) -> str:
+    """The challenger, and what it does, in few words."""
+    if entry.trial is None:
+        return ""
+    share = f" {100 * entry.trial.share:.4g}%" if entry.trial.mode == "canary" else ""
+    return f"{entry.trial.version} {entry.trial.mode}{share}"
 
 
 def promote(
     model: Model,
     version: Annotated[str, typer.Argument(help="The version to serve.")],
+    canary: Annotated[
+        str | None, typer.Option(help="Only for this share of the callers, beside the champion: 10% or 0.1.")
+    ] = None,
+    shadow: Annotated[bool, typer.Option("--shadow", help="Only to look on: asked too, answering nobody.")] = False,
     reason: Reason = "by hand",
     op_id: OpId = None,
     as_json: Json = False,
 ) -> None:
-    """Make a version champion by hand, past the gate; the log says who and why."""
+    """Make a version champion by hand, past the gate; or put it on trial beside the champion. The log says who and why.
+
+    A promotion ends any trial, and so does a rollback.
+    """
+    from perennial.cli.trial import begin, mode_of
     from perennial.jobs.rehearse import rehearse
 
-    settings = Settings.load()
+    settings, mode = Settings.load(), mode_of(canary, shadow)
     registry = Registry(open_store(settings))
     known(registry, model, version)
+    if mode is not None:
+        begin(registry, settings, model, version, mode, op_id=op_id, reason=reason, as_json=as_json)
+        return
     rehearse(registry.store, model, version)
     entry = registry.promote(
-        model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC)
+        model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=actor(), reason=reason, now=datetime.now(UTC)
     )
     show(entry, as_json, lambda: f"{model} serves version {entry.version} (generation {entry.generation}).")
-    _follow(registry, settings, model, entry)
+    follow(registry, settings, model, entry)
 
 
 def rollback(
@@ -115,13 +134,13 @@ def rollback(
     registry = Registry(open_store(settings))
     known(registry, model, to)
     entry = registry.rollback(
-        model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=_actor(), reason=reason, now=datetime.now(UTC), to=to
+        model, op_id=op_id or f"cli-{uuid.uuid4()}", actor=actor(), reason=reason, now=datetime.now(UTC), to=to
     )
     show(entry, as_json, lambda: f"{model} is back on version {entry.version} (generation {entry.generation}).")
-    _follow(registry, settings, model, entry)
+    follow(registry, settings, model, entry)
 
 
-def _follow(registry: Registry, settings: Settings, model: str, entry: LogEntry) -> None:
+def follow(registry: Registry, settings: Settings, model: str, entry: LogEntry) -> None:
     """Bring the page and MLflow up to date, and tell those who want to know; what goes wrong there is only said."""
     from perennial.jobs.aftermath import after_entry
     from perennial.jobs.workspace import Workspace
@@ -161,7 +180,8 @@ def known(registry: Registry, model: str, version: str | None) -> None:
         raise NotFoundError(f"{model} has no version {version}.", remedy=f"It has {', '.join(found)}.")
 
 
-def _actor() -> str:
+def actor() -> str:
+    """Who sits at the terminal, for the log."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -15,7 +15,7 @@ from perennial.jobs.scoring_results import ScoringSummary
 from perennial.jobs.scoring_summary import summary_key
 from perennial.jobs.watch_files import is_known
 from perennial.jobs.workspace import Workspace
-from perennial.monitoring.results import MonitorReport
+from perennial.monitoring.results import MonitorReport, TrialReport
 from perennial.registry.log import LogEntry
 
 
@@ -43,10 +43,16 @@ def after_report(w: Workspace, report: MonitorReport) -> None:
 
 
 def after_entry(w: Workspace, entry: LogEntry) -> None:
-    """Somebody has moved the champion by hand."""
+    """Somebody has moved the champion by hand, or has begun or ended a trial."""
     _follow(w, "the page was not published", lambda: page.publish(w))
     tracking.follow_champion(w)
     notices.tell(w, notices.of_entry(w.spec, entry))
+
+
+def after_trial_stop(w: Workspace, report: TrialReport, generation: int) -> None:
+    """A trial was stopped by itself, by the entry of that generation."""
+    _follow(w, "the page was not published", lambda: page.publish(w))
+    notices.tell(w, notices.of_trial_stopped(w.spec, report, generation))
 
 
 def after_scoring(w: Workspace, summary: ScoringSummary) -> None:

@@ -9,6 +9,7 @@ from urllib.parse import quote, urljoin
 
 from perennial.jobs.approval import NOBODY, ApprovalRequest
 from perennial.jobs.notices_scoring import of_scoring
+from perennial.jobs.notices_trial import of_trial, of_trial_stopped
 from perennial.jobs.notices_watch import of_report
 from perennial.jobs.notices_words import listed, minute, paragraphs
 from perennial.jobs.results import OutcomeResult
@@ -17,7 +18,10 @@ from perennial.notify import Notice, Told, notify
 from perennial.registry.log import LogEntry
 from perennial.spec import ModelSpec
 
-__all__ = ["of_approval", "of_entry", "of_failure", "of_outcome", "of_report", "of_scoring", "of_test", "tell"]
+__all__ = [
+    "of_approval", "of_entry", "of_failure", "of_outcome", "of_report", "of_scoring", "of_test", "of_trial_stopped",
+    "tell",
+]  # fmt: skip
 
 
 def tell(w: Workspace, notice: Notice) -> Told:
@@ -85,7 +89,9 @@ def of_approval(w: Workspace, request: ApprovalRequest) -> Notice:
 
 
 def of_entry(spec: ModelSpec, entry: LogEntry) -> Notice:
-    """Somebody moved the champion by hand; the same event as where a run had done it."""
+    """Somebody moved the champion by hand, the same event as where a run had done it; or began or ended a trial."""
+    if not entry.moves:
+        return of_trial(spec, entry)
     m, back = spec.name, entry.kind == "rollback"
     before = f"Before it served version {entry.previous}." if entry.previous else "It is the first to serve."
     return Notice(

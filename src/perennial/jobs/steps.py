@@ -10,7 +10,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from perennial.errors import SettingsError
-from perennial.jobs import aftermath, judge, lock, scoring, watch
+from perennial.jobs import aftermath, judge, lock, scoring, trial, watch
 from perennial.jobs.airflow_rest import TaskPlace
 from perennial.jobs.approval import ApprovalRequest, answer_approval, request_approval
 from perennial.jobs.judge import gate, promote, rollback, smoke, unchanged
@@ -136,6 +136,11 @@ def monitor_check(w: Workspace, given: Arguments) -> StepResult:
     return watch.monitor_check(w, moment(given.at) if given.at else None)
 
 
+def trial_check(w: Workspace, given: Arguments) -> StepResult:
+    """Look at the model's trial as it was at ``given.at``, or is now; where a bound is broken, end it."""
+    return trial.trial_check(w, moment(given.at) if given.at else None)
+
+
 def monitor_summary(w: Workspace) -> watch.PassResult:
     """Sum a monitoring pass up, tell people, and bring the model's page up to date."""
     report = watch.monitor_summary(w)
@@ -167,6 +172,7 @@ TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
     "request-approval": ask,
     "answer-approval": answer,
     "monitor-check": monitor_check,
+    "trial-check": trial_check,
     "pull-query": pull_query,
     "pull-land": pull_land,
 }

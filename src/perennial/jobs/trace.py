@@ -71,8 +71,9 @@ class TracedDataset(_Frozen):
 class Trace(_Frozen):
     """One prediction and what stands behind it.
 
-    ``champion`` is the log entry that made the version champion when it answered. ``gate`` is None where the gate
-    never judged it, and not passed where a person promoted it all the same: ``champion`` then says who, and why.
+    ``champion`` is the log entry in force when it answered, by which the version was champion, or on trial. ``gate`` is
+    None where the gate never judged it, and not passed where a person promoted it all the same: ``champion`` then says
+    who, and why.
     ``picture`` is where the picture lies that was asked about (key), None for a record or where it is gone. ``gaps``
     names what is gone or damaged.
     """
@@ -145,7 +146,7 @@ def _picture(store: Store, manifest: ModelManifest, found: CapturedPrediction) -
 def _champion(store: Store, found: CapturedPrediction) -> LogEntry:
     """The entry by whose generation it answered."""
     entry = ModelLog(store, found.model).entry(found.generation)
-    if entry.version != found.version:
+    if found.version not in (entry.version, entry.trial.version if entry.trial else None):
         raise IntegrityError(
             f"Generation {entry.generation} of {found.model} made {entry.version} champion, not {found.version}."
         )

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from perennial import keys
 from perennial.jobs.results import StepResult
-from perennial.jobs.state import result_of, step_key
+from perennial.jobs.state import find_result, result_of, step_key
+from perennial.jobs.trial import STEP as TRIAL_CHECK
+from perennial.jobs.trial import TrialCheckResult, trial_check
 from perennial.jobs.watch_files import keep_newest, publish_reports
 from perennial.jobs.watched import CheckResult, Watched, plan
 from perennial.jobs.workspace import Workspace
@@ -149,6 +151,7 @@ def run_pass(w: Workspace, *, at: datetime | None = None, html: bool = True) -> 
         from perennial.jobs.watch_html import add_reports
 
         add_reports(seen, ("quality", "drift", "performance"), drift.report)
+    trial_check(w, at)
     monitor_retain(w)
     return monitor_summary(w)
 
@@ -162,6 +165,7 @@ def _summary(w: Workspace, seen: Watched) -> PassResult:
     quality = result_of(w, "monitor-quality", QualityResult).report
     drift = result_of(w, "monitor-drift", DriftResult).report
     performance = result_of(w, "monitor-performance", PerformanceResult)
+    trial = find_result(w, TRIAL_CHECK, TrialCheckResult)  # none where the pass was begun by an earlier release
     same = performance.collected == collected_count(w)  # a training may have collected what waited
     still = performance.waiting if same else waiting(w, seen.truth)
     decision = decide(w.spec.retrain, of_pass(w, drift, performance.report, still))
@@ -182,6 +186,7 @@ def _summary(w: Workspace, seen: Watched) -> PassResult:
         retrain=decision.retrain,
         reasons=decision.reasons,
         blocked=decision.blocked,
+        trial=trial.report if trial else None,
     )
 
 

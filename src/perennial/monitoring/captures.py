@@ -84,9 +84,13 @@ def fetch(store: Store, wanted: Iterable[str]) -> Iterator[tuple[str, Blob | Non
 
 
 def captured(
-    store: Store, m: str, batch_keys: Iterable[str], only: Collection[str] | None = None
+    store: Store, m: str, batch_keys: Iterable[str], only: Collection[str] | None = None, *, shadows: bool = False
 ) -> Iterator[CapturedPrediction]:
-    """The captured lines of some batches; with ``only``, those of the predictions named. Other text is passed over."""
+    """The captured lines of some batches; with ``only``, those of the predictions named. Other text is passed over.
+
+    So is the word of a version that did not answer, which is about a prediction that has its own line; with
+    ``shadows`` it comes too.
+    """
     wanted = None if only is None else {identifier.encode() for identifier in only}
     for _, blob in fetch(store, batch_keys):
         for line in blob.data.splitlines() if blob else ():
@@ -94,6 +98,8 @@ def captured(
                 continue
             found = parse(line)
             if found is None or found.model != m or not is_dated(found.prediction_id):
+                continue
+            if found.role == "shadow" and not shadows:
                 continue
             if only is None or found.prediction_id in only:
                 yield found

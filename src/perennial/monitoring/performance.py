@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from perennial.datasets.arrow import numbers, target_values
 from perennial.monitoring.observed import Labelled
@@ -82,17 +83,29 @@ def _needed(spec: ModelSpec) -> int:
 def _answers(champion: ModelManifest, found: Labelled) -> tuple[Answers, int]:
     """What the champion answered beside the truth, and how many truths are no class of its."""
     own = champions_own(champion, found)
-    rows, about = own.rows, own.about
-    truth = target_values(rows, champion.spec, champion.classes)
-    if champion.spec.task == "regression":
-        answers = Answers(truth, np.empty(0, np.int64), np.empty((0, 0)), numbers(about.column("prediction")))
-        return answers.take(np.isfinite(answers.truth) & np.isfinite(answers.values)), 0
-    known = pa.array(champion.classes, pa.string())
+    answers, sound = answered(champion, own.rows, own.about)
+    strange = 0 if champion.spec.task == "regression" else int((~np.isfinite(answers.truth)).sum())
+    return answers.take(sound), strange
+
+
+def answered(of: ModelManifest, rows: pa.Table, about: pa.Table) -> tuple[Answers, NDArray[np.bool_]]:
+    """What was answered beside the truth, row by row as in the tables, and in which rows both are whole.
+
+    Args:
+        of: a version with the classes of those that answered.
+        rows: with the truth, as ``Labelled.rows``.
+        about: with the answers, as ``Labelled.about``.
+    """
+    truth = target_values(rows, of.spec, of.classes)
+    if of.spec.task == "regression":
+        values = numbers(about.column("prediction"))
+        answers = Answers(truth, np.empty(0, np.int64), np.empty((0, 0)), values)
+        return answers, np.isfinite(truth) & np.isfinite(values)
+    known = pa.array(of.classes, pa.string())
     labels = numbers(pc.index_in(about.column("prediction"), value_set=known).cast(pa.float64()))
     chances = _probabilities(about.column("probabilities"), known)
     sound = np.isfinite(truth) & np.isfinite(labels) & np.isfinite(chances).all(axis=1)
-    kept = Answers(truth[sound], labels[sound].astype(np.int64), chances[sound], np.empty(0))
-    return kept, int((~np.isfinite(truth)).sum())
+    return Answers(truth, np.nan_to_num(labels, nan=-1).astype(np.int64), chances, np.empty(0)), sound
 
 
 def _probabilities(column: pa.ChunkedArray, classes: pa.Array) -> Floats:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from perennial.registry.entries import Trial
+from perennial.registry.rules import Number
+
 
 class Finding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -102,8 +105,73 @@ class PerformanceReport(Finding):
     metrics: tuple[MetricNow, ...]
 
 
+class Rate(Finding):
+    """A share of ``rows``, None without any. ``low`` to ``high`` holds it at every look at once, 39 times in 40.
+
+    ``broken`` where even ``low`` is beyond the ``bound`` of the spec; None is no bound.
+    """
+
+    rows: int
+    value: float | None
+    low: float
+    high: float
+    bound: float | None
+    broken: bool
+
+
+class TrialMetric(Finding):
+    """A metric of both on the same rows; None where it is undefined on them."""
+
+    metric: str
+    champion: Number
+    challenger: Number
+
+
+class TrialGain(Finding):
+    """The challenger's gain in the spec's metric, positive where it is better, with its paired 95 % interval.
+
+    ``p_value`` is two-sided, ``mcnemar`` that of who is right more often. All of it holds for one look, and no longer
+    once a trial goes on until it looks well.
+    """
+
+    metric: str
+    gain: Number
+    low: Number
+    high: Number
+    p_value: Number
+    mcnemar: Number
+
+
+class TrialReport(Finding):
+    """A challenger beside its champion since the trial began.
+
+    ``rows`` predictions were captured, ``answered`` of them by the challenger; ``errors`` are its own, of the rows that
+    it was asked on; ``disagreement`` is over the rows that both spoke on: the share of other classes, or of a
+    regression the mean difference in parts of the larger value. ``labels`` of these rows have their truth. ``stop``
+    where a bound is broken, ``unknown`` where there are fewer rows than the spec asks for; ``reasons`` say why.
+    """
+
+    trial: Trial
+    champion: str
+    generation: int
+    since: datetime
+    until: datetime
+    rows: int
+    answered: int
+    errors: Rate
+    disagreement: Rate
+    labels: int
+    gain: TrialGain | None
+    metrics: tuple[TrialMetric, ...]
+    status: Literal["ok", "stop", "unknown"]
+    reasons: tuple[str, ...]
+
+
 class MonitorReport(Finding):
-    """One pass. ``run`` begins with its time; the window is ``[since, until)``; ``champion`` the version in service."""
+    """One pass. ``run`` begins with its time; the window is ``[since, until)``; ``champion`` the version in service.
+
+    ``trial`` is None where none runs, and in passes of earlier releases.
+    """
 
     format: Literal[1] = 1
     model: str
@@ -120,3 +188,4 @@ class MonitorReport(Finding):
     retrain: bool = False
     reasons: tuple[str, ...] = ()
     blocked: str | None = None
+    trial: TrialReport | None = None

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-EventKind = Literal["promoted", "rejected", "rolled_back", "drift", "decay", "failed", "approval", "test"]
+EventKind = Literal["promoted", "rejected", "rolled_back", "drift", "decay", "failed", "approval", "trial", "test"]
 Channel = Literal["topic", "slack"]
 
 MAX_SUBJECT = 99

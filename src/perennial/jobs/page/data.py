@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from perennial.monitoring.results import FeatureQuality
+from perennial.monitoring.results import FeatureQuality, TrialReport
+from perennial.registry.entries import Trial
 from perennial.registry.gate import Decision
 from perennial.registry.manifest import Metric
 from perennial.spec import Task
@@ -146,7 +147,8 @@ class MetricHistory(_Frozen):
 class PageData(_Frozen):
     """A model's page. Versions and events: newest first. Passes and their columns: oldest first.
 
-    ``quality`` is the newest pass's. ``left_out`` names what could not be read, and why.
+    ``quality`` is the newest pass's. ``trial`` runs now, and ``tried`` is what the newest pass found of one, which may
+    be over. ``left_out`` names what could not be read, and why.
     """
 
     format: Literal[1] = 1
@@ -160,6 +162,8 @@ class PageData(_Frozen):
     versions: tuple[VersionView, ...]
     events: tuple[Event, ...]
     passes: tuple[PassView, ...]
+    trial: Trial | None = None
+    tried: TrialReport | None = None
     quality: tuple[FeatureQuality, ...]
     drift: tuple[FeatureHistory, ...]
     performance: tuple[MetricHistory, ...]

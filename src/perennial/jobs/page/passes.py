@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from perennial import keys
 from perennial.jobs.page.data import FeatureHistory, MetricHistory, PassView
 from perennial.jobs.page.read import read_all, read_model
-from perennial.monitoring.results import FeatureQuality, MonitorReport
+from perennial.monitoring.results import FeatureQuality, MonitorReport, TrialReport
 from perennial.spec import LOWER_IS_BETTER
 from perennial.store import Store
 
@@ -25,6 +25,7 @@ class Passes:
     quality: tuple[FeatureQuality, ...]
     drift: tuple[FeatureHistory, ...]
     performance: tuple[MetricHistory, ...]
+    tried: TrialReport | None
     left_out: tuple[str, ...]
 
 
@@ -43,6 +44,7 @@ def passes(store: Store, m: str) -> Passes:
         quality=reports[-1].quality.features if reports else (),
         drift=tuple(_drift(feature, reports) for feature in _features(reports)),
         performance=tuple(_performance(metric, reports) for metric in _metrics(reports)),
+        tried=reports[-1].trial if reports else None,
         left_out=found.left_out,
     )
 

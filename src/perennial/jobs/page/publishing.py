@@ -63,6 +63,8 @@ def build_page(store: Store, model: str, now: datetime) -> PageData:
         versions=found.views,
         events=found.events,
         passes=watched.views,
+        trial=found.head.trial if found.head else None,
+        tried=watched.tried,
         quality=watched.quality,
         drift=watched.drift,
         performance=watched.performance,

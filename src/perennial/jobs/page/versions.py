@@ -169,7 +169,7 @@ def _status(one: _Known, entries: list[LogEntry], now: datetime) -> Status:
     version = one.manifest.version
     if entries and entries[-1].version == version:
         return "champion"
-    left = [entry for entry in entries if entry.previous == version]
+    left = [entry for entry in entries if entry.moves and entry.previous == version]
     if left:
         return "rolled_back" if left[-1].kind == "rollback" else "former"
     if _rejection(one, now):
@@ -200,6 +200,7 @@ def _events(known: list[_Known], entries: list[LogEntry], now: datetime) -> tupl
             generation=entry.generation,
         )
         for entry in entries
+        if entry.moves  # trials leave the champion where it is
     ]
     for one in known:
         version = one.manifest.version
