@@ -51,7 +51,8 @@ class Statement:
     @property
     def services(self) -> list[str]:
         principal = self.said.get("Principal")
-        return as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
+        named = as_list(principal.get("Service", [])) if isinstance(principal, dict) else []
+        return [str(one).replace("${AWS::URLSuffix}", "amazonaws.com") for one in named]
 
 
 def statements(deployed: Deployment) -> Iterator[Statement]:

@@ -41,9 +41,10 @@ def tls_only(deployed: Deployment) -> Told:
         for place in one.resources
     }
     for one in deployed.resources("AWS::S3::Bucket"):
-        for place in (f"${{{one.name}.Arn}}", f"${{{one.name}.Arn}}/*"):
-            if place not in denied:
-                yield one, f"{place} without TLS"
+        names = (f"${{{one.name}.Arn}}", f"arn:${{AWS::Partition}}:s3:::{one.properties.get('BucketName')}")
+        for what, places in (("itself", names), ("its objects", [f"{name}/*" for name in names])):
+            if not denied.intersection(places):
+                yield one, f"{what} without TLS"
 
 
 def encryption(deployed: Deployment) -> Told:
