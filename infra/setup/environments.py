@@ -55,6 +55,7 @@ ENVIRONMENTS = {
     "mlflow": Environment(".local/envs/mlflow", ("mlflow.txt",)),
     "spark": Environment(".local/envs/spark", ("spark.txt",), project=True),
     "vision": Environment(".local/envs/vision", ("vision.txt",), torch=True),
+    "images": Environment(".local/envs/images", ("images.txt",)),
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "checkov": Environment(".local/envs/checkov", ("checkov.txt",)),
     "schemas": Environment(".local/envs/schemas", ("schemas.txt",)),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from typing import TYPE_CHECKING
 
 from perennial.deploy import airflow_verbs
 from perennial.deploy.ministack import interpreter
 from perennial.deploy.package import ROOT, Package, build_packages
-from perennial.errors import DeployError, PerennialError
+from perennial.errors import PerennialError
 
 if TYPE_CHECKING:
     from perennial.deploy.aws import Aws
@@ -26,10 +25,20 @@ def main(arguments: list[str] | None = None) -> int:
     verbs.add_parser("package", help="build build/api and build/score for the cloud")
     verbs.add_parser("gate", help="see that build/api and build/score may ship")
     verbs.add_parser("form", help="build the form")
-    for verb, what in (("cloud", "deploy to AWS and publish the form"), ("publish", "publish the form of a stack")):
+    for verb, what in (
+        ("cloud", "deploy to AWS and publish the form"),
+        ("publish", "publish the form of a stack"),
+        ("smoke", "ask a stage whether it works, as its users would"),
+        ("destroy", "remove a stage from AWS; its data stay"),
+    ):
         cloud = verbs.add_parser(verb, help=what)
-        cloud.add_argument("--stage", default="prod")
-        cloud.add_argument("--region", default="us-east-1")
+        cloud.add_argument("--stage", required=verb == "destroy", default="prod")
+        cloud.add_argument("--region")
+        if verb == "cloud":
+            cloud.add_argument("--parameters", default="", help="Name=value of template.yaml, several between spaces")
+        if verb == "destroy":
+            cloud.add_argument("--data", choices=("keep", "delete"), default="keep")
+            cloud.add_argument("--confirm", help="the stage again, where its data are to go")
     airflow_verbs.add_parsers(verbs)
     options = parser.parse_args(arguments)
     try:
@@ -91,40 +100,45 @@ def _form(options: argparse.Namespace) -> None:
 
 
 def _cloud(options: argparse.Namespace) -> None:
-    from perennial.deploy.stack import deploy
-    from perennial.deploy.trust import PARAMETER, trusted_keys
-    from perennial.deploy.up import TEMPLATE
+    from perennial.deploy.cloud import deploy_stage, target
 
-    aws = _cloud_of(options)
-    parameters = {PARAMETER: trusted_keys(aws, options.stage, os.environ.get("PERENNIAL_TRUSTED_KEYS"))}
-    _publish_form(aws, deploy(aws, _packages(options), TEMPLATE, stage=options.stage, parameters=parameters))
+    with target(options.stage, options.region, say) as to:
+        _publish_form(to.aws, deploy_stage(to, options.parameters, lambda: _packages(options)))
 
 
 def _publish(options: argparse.Namespace) -> None:
+    from perennial.deploy.cloud import target
     from perennial.deploy.stack import deployed
 
-    aws = _cloud_of(options)
-    _publish_form(aws, deployed(aws, options.stage))
+    with target(options.stage, options.region, say) as to:
+        _publish_form(to.aws, deployed(to.aws, to.stage))
 
 
-def _cloud_of(options: argparse.Namespace) -> Aws:
-    """AWS itself, under credentials that it takes: known before anything is built."""
-    from perennial.deploy.aws import Aws, account
+def _smoke(options: argparse.Namespace) -> None:
+    from perennial.deploy.cloud import target
+    from perennial.deploy.smoke import site_of, smoke
 
-    for name in sorted(os.environ):
-        if name.startswith("AWS_ENDPOINT_URL") and os.environ[name]:
-            raise DeployError(
-                f"{name}={os.environ[name]} is set: this would not reach AWS.",
-                remedy="`unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY PERENNIAL_BUCKET` ends what "
-                "`perennial env` began.",
-            )
-    aws = Aws(region=options.region)
-    say(f"Account {account(aws)}, {options.region}, stage {options.stage}")
-    return aws
+    with target(options.stage, options.region, say) as to:
+        smoke(site_of(to.aws, to.stage), say)
+
+
+def _destroy(options: argparse.Namespace) -> None:
+    from perennial.deploy.cloud import target
+    from perennial.deploy.destroy import destroy
+
+    with target(options.stage, options.region, say) as to:
+        destroy(to.aws, to.stage, delete_data=options.data == "delete", confirm=options.confirm, say=say)
 
 
 def _dags(options: argparse.Namespace) -> None:
-    airflow_verbs.send_dags(options, _cloud_of(options), say)
+    from perennial.deploy.cloud import target
+
+    with target(options.stage, options.region, say) as to:
+        airflow_verbs.send_dags(options, to.aws, say)
+
+
+def _schedules(options: argparse.Namespace) -> None:
+    airflow_verbs.send_schedules(options, _cloud_of(options), say)
 
 
 def _publish_form(aws: Aws, stack: Deployed) -> None:
@@ -152,7 +166,10 @@ _VERBS = {
     "form": _form,
     "cloud": _cloud,
     "publish": _publish,
+    "smoke": _smoke,
+    "destroy": _destroy,
     "dags": _dags,
+    "schedules": _schedules,
 }
 
 if __name__ == "__main__":

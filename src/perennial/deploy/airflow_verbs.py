@@ -1,4 +1,4 @@
-"""The verbs of ``python -m perennial.deploy`` that are about what starts trainings: ``dags``."""
+"""The verbs of ``python -m perennial.deploy`` that are about what starts trainings: ``dags`` and ``schedules``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ BUILD = ROOT / "build/airflow"
 def add_parsers(verbs: Any) -> None:
     """Add the verbs to the subparsers of the command line."""
     dags = verbs.add_parser("dags", help="send DAGs, specs and the package to the bucket that Airflow reads")
-    for verb in (dags,):
+    schedules = verbs.add_parser("schedules", help="have AWS Batch do what specs name, at its times, without Airflow")
+    for verb in (dags, schedules):
         verb.add_argument("--stage", default="prod")
-        verb.add_argument("--region", default="us-east-1")
+        verb.add_argument("--region")
         verb.add_argument("--specs", default="examples", help="files and folders, separated like PATH")
         verb.add_argument("--dry-run", action="store_true", help="say what would be done")
     dags.add_argument("--update", action="store_true", help="have the environment install another package")
@@ -31,6 +32,18 @@ def send_dags(options: argparse.Namespace, aws: Aws, progress: Progress) -> None
     deploy_dags(
         aws, options.stage, options.specs, settings_of(aws, options.stage), BUILD,
         update=options.update, dry_run=options.dry_run, progress=progress,
+    )  # fmt: skip
+
+
+def send_schedules(options: argparse.Namespace, aws: Aws, progress: Progress) -> None:
+    """`make deploy-schedules`. Raises DeployError and SpecError."""
+    from perennial.deploy.schedule_stack import batch_beside, deploy_schedules
+    from perennial.store_opening import open_store
+
+    settings = settings_of(aws, options.stage)
+    deploy_schedules(
+        aws, options.stage, options.specs, open_store(settings), settings.bucket, batch_beside(aws, options.stage),
+        dry_run=options.dry_run, progress=progress,
     )  # fmt: skip
 
 

@@ -15,3 +15,23 @@ def only_one(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+class LockTaken(Exception):
+    """Another process holds it."""
+
+
+@contextmanager
+def only_one_now(path: Path) -> Iterator[None]:
+    """Hold ``path`` for the block; where another process holds it, wait for nothing.
+
+    Raises:
+        LockTaken: another holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LockTaken(str(path)) from error
+        yield
