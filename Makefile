@@ -21,10 +21,10 @@ MAIN := .venv/bin
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
 SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
 
-.PHONY: help setup vision demo test lint format build gate site up down deploy destroy deploy-dags airflow flood bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build gate site up down deploy smoke destroy deploy-dags deploy-schedules airflow flood integration-localstack bench browser postgres java lock clean
 
 help: ## List every target
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: ## Make .venv, with the perennial command, and the environment of monitoring's HTML reports
 	@$(SETUP) environments.py main monitor
@@ -37,7 +37,7 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
 test: lint browser postgres java ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark --if-possible vision
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark schemas --if-possible vision
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
 lint: ## Check style, types, who imports whom, templates and what is known to be insecure
@@ -78,6 +78,10 @@ deploy: ## Deploy to AWS and publish the form (STAGE=prod REGION=us-east-1 PARAM
 	@$(SETUP) environments.py main node
 	@$(MAIN)/python -m perennial.deploy cloud $(TARGET) $(if $(PARAMETERS),--parameters '$(PARAMETERS)')
 
+smoke: ## Ask a stage on AWS whether it works: alive, ready, predictions, the form (STAGE=prod)
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy smoke $(TARGET)
+
 destroy: ## Remove a stage from AWS; its data stay (STAGE=staging, DATA=delete CONFIRM=staging: they go too)
 	@$(SETUP) environments.py main
 	@$(MAIN)/python -m perennial.deploy destroy $(TARGET) $(if $(DATA),--data $(DATA)) $(if $(CONFIRM),--confirm $(CONFIRM))
@@ -87,6 +91,11 @@ deploy-dags: ## Send DAGs and specs to Amazon MWAA (STAGE=prod SPECS=examples UP
 	@$(MAIN)/python -m perennial.deploy dags $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION)) \
 		$(if $(SPECS),--specs "$(SPECS)") $(if $(UPDATE),--update) $(if $(DRY),--dry-run)
 
+deploy-schedules: ## Have AWS Batch train and monitor at the times of specs (STAGE=prod SPECS=examples DRY=1)
+	@$(SETUP) environments.py main
+	@$(MAIN)/python -m perennial.deploy schedules $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION)) \
+		$(if $(SPECS),--specs "$(SPECS)") $(if $(DRY),--dry-run)
+
 airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PERENNIAL_SPECS=examples)
 	@$(SETUP) environments.py main airflow monitor
 	@sh infra/setup/airflow.sh
@@ -94,6 +103,10 @@ airflow: ## Run Airflow on the local AWS of make up, until Ctrl-C (PORT=8080 PER
 flood: ## Score 500 files on a local AWS, told of again and again, while workers are killed (FILES=500)
 	@$(SETUP) environments.py main ministack
 	@PERENNIAL_FLOOD_FILES=$(or $(FILES),500) $(MAIN)/python -m pytest tests/integration/test_stack_scoring_flood.py
+
+integration-localstack: ## Run the tests of a stack on LocalStack instead, started without Docker and ended again
+	@$(SETUP) environments.py main ministack localstack node
+	@PERENNIAL_TEST_ENDPOINT=localstack $(MAIN)/python -m pytest -m stack tests/integration $(PYTEST)
 
 bench: java ## Measure what the README states
 	@$(SETUP) environments.py main ministack rivals spark

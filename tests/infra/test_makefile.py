@@ -41,7 +41,7 @@ def test_who_monitors_has_the_environment_of_the_reports(target: str) -> None:
 def test_tests_have_what_they_start() -> None:
     done = subprocess.run(["make", "-n", "test"], capture_output=True, text=True, check=True, cwd=ROOT).stdout
     made = {name for line in done.splitlines() if " environments.py " in line for name in line.split()[3:]}
-    assert {"main", "ministack", "airflow", "sam", "node", "monitor", "mlflow", "spark", "vision"} <= made
+    assert {"main", "ministack", "airflow", "sam", "node", "monitor", "mlflow", "spark", "schemas", "vision"} <= made
     assert "--if-possible vision" in done  # what not every machine has comes last
     assert {"browser.py", "postgres.py", "java.py"} <= set(done.split())
 
