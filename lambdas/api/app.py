@@ -10,9 +10,11 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from lambdas.api import batches, documents, feedback, health, models, predict, problems
+from lambdas.api.gateway import let_through
 from lambdas.api.observed import Observed
 from lambdas.api.services import Services
 from lambdas.api.signing import Signing
@@ -59,6 +61,11 @@ class RawRoute(APIRoute):
             await response(scope, receive, send)
 
         self.app = app
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """As any route, but it runs only what the gateway let through to it; 405 stays what it is."""
+        match, found = super().matches(scope)
+        return (Match.NONE, {}) if match is Match.FULL and not let_through(scope, self.path) else (match, found)
 
 
 def create_app(

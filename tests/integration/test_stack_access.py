@@ -119,6 +119,8 @@ def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> No
         ("put_object", {"Key": BATCH, "Body": "changed"}),
         ("put_object", {"Key": "_perennial/other", "Body": "changed"}),
         ("get_object", {"Key": COLLECTED}),
+        ("get_object", {"Key": LABEL}),
+        ("put_object", {"Key": LABEL, "Body": "changed"}),
         ("get_object", {"Key": BATCH}),
         ("get_object", {"Key": UPLOADED}),
         ("put_object", {"Key": RESULT, "Body": "changed"}),
@@ -139,12 +141,45 @@ def test_the_api_can_do_nothing_else(under_the_api_s_role: Probe, call: str, arg
     assert under_the_api_s_role(call, **arguments) == "AccessDenied"
 
 
-def test_the_api_keeps_labels_and_its_key(under_the_api_s_role: Probe) -> None:
-    for key in (LABEL, keys.contradiction("guarded", "2026-11-21", "id")):
-        assert under_the_api_s_role("put_object", Key=key, Body="label") == "allowed"
-        assert under_the_api_s_role("get_object", Key=key) == "allowed"
-    assert under_the_api_s_role("get_object", Key=keys.label("guarded", "2026-11-21", "none")) == "NoSuchKey"
+def test_the_api_has_its_key(under_the_api_s_role: Probe) -> None:
     assert under_the_api_s_role("get_object", Key=keys.FEEDBACK_KEY) in ("allowed", "NoSuchKey")
+
+
+@pytest.fixture(scope="module")
+def under_the_feedback_s_role(stack: LocalStack) -> Iterator[Probe]:
+    """The same under that of feedback."""
+    with _probing(stack, stack.function.removesuffix("api") + "feedback", "probe-feedback") as probe:
+        yield probe
+
+
+def test_feedback_keeps_labels_and_reads_the_key_and_the_models(under_the_feedback_s_role: Probe) -> None:
+    for key in (LABEL, keys.contradiction("guarded", "2026-11-21", "id")):
+        assert under_the_feedback_s_role("put_object", Key=key, Body="label") == "allowed"
+        assert under_the_feedback_s_role("get_object", Key=key) == "allowed"
+    assert under_the_feedback_s_role("get_object", Key=keys.label("guarded", "2026-11-21", "none")) == "NoSuchKey"
+    assert under_the_feedback_s_role("get_object", Key=keys.FEEDBACK_KEY) in ("allowed", "NoSuchKey")
+    assert under_the_feedback_s_role("get_object", Key=COMMITTED) == "allowed"
+    assert under_the_feedback_s_role("list_objects_v2", Prefix="", Delimiter="/") == "allowed"
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments"),
+    [
+        ("put_object", {"Key": keys.FEEDBACK_KEY, "Body": "changed"}),
+        ("put_object", {"Key": COMMITTED, "Body": "changed"}),
+        ("put_object", {"Key": COLLECTED, "Body": "changed"}),
+        ("put_object", {"Key": UPLOADED, "Body": "changed"}),
+        ("put_object", {"Key": keys.image("guarded", "0" * 64), "Body": "changed"}),
+        ("get_object", {"Key": LANDED}),
+        ("get_object", {"Key": BATCH}),
+        ("get_object", {"Key": RESULT}),
+        ("list_objects_v2", {"Prefix": keys.feedback("guarded")}),
+        ("delete_object", {"Key": LABEL}),
+        ("put_bucket_policy", {"Policy": "{}"}),
+    ],
+)
+def test_feedback_can_do_nothing_else(under_the_feedback_s_role: Probe, call: str, arguments: dict[str, str]) -> None:
+    assert under_the_feedback_s_role(call, **arguments) == "AccessDenied"
 
 
 def test_the_api_takes_files_and_gives_results(under_the_api_s_role: Probe) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from mangum import Mangum
 
+from lambdas.api import app as application
 from lambdas.api.gateway import Gateway
 from lambdas.api.handler import TEXT
 
@@ -35,6 +37,15 @@ class LambdaContext:
     aws_request_id = "11111111-2222-3333-4444-555555555555"
 
 
+def route_key(method: str, path: str) -> str:
+    """The route that API Gateway would choose, of those in infra/stacks/gateway.yaml."""
+    for own, template, _ in application.ROUTES:
+        methods = {"GET", "HEAD"} if own == "GET" else {own}
+        if method in methods and re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
+            return f"{method} {template}"
+    return "$default"
+
+
 def event(
     method: str,
     path: str,
@@ -47,7 +58,7 @@ def event(
     """One event; ``encode`` sends the body as base64, as API Gateway does with bodies that are not text."""
     found: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": "$default",
+        "routeKey": route_key(method, path),
         "rawPath": path,
         "rawQueryString": query,
         "headers": {"host": "api.example.org", "content-type": "application/json", **(headers or {})},

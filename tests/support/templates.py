@@ -12,6 +12,8 @@ ROOT = Path(__file__).parents[2]
 TEMPLATE = ROOT / "template.yaml"
 BUCKET = "arn:${AWS::Partition}:s3:::${DataBucketName}/"
 """How templates say the data bucket, before the pattern of a key, where another of them declares it."""
+NAMED_BUCKET = "arn:${AWS::Partition}:s3:::perennial-${Stage}-data-${AWS::AccountId}-${AWS::Region}/"
+"""The same, where it may be older than the stack."""
 
 
 @cache
@@ -45,4 +47,4 @@ def stack_resources() -> dict[str, Any]:
 def pattern_of(resource: Any) -> str:
     """The pattern of keys that a policy's resource stands for; what names no objects of the data bucket as it is."""
     said = resource.get("Fn::Sub", "") if isinstance(resource, dict) else resource
-    return str(said).removeprefix(BUCKET).removeprefix("${DataBucket.Arn}/")
+    return str(said).removeprefix(BUCKET).removeprefix("${DataBucket.Arn}/").removeprefix(NAMED_BUCKET)

@@ -13,13 +13,19 @@ from perennial.deploy.template import (
     with_addresses,
     with_code,
     with_number,
+    without_canaries,
 )
 from perennial.errors import DeployError
 
 TEMPLATE = """
 Conditions: {Open: !Not [!Equals [!Ref Origin, ""]]}
 Resources:
-  Api: {Properties: {CorsConfiguration: {AllowOrigins: [!If [Open, !Ref Origin, !GetAtt Site.Url.Https]], MaxAge: 60}}}
+  Api:
+    Properties:
+      CorsConfiguration:
+        AllowOrigins: [!If [Open, !Ref Origin, !GetAtt Site.Url.Https]]
+        AllowHeaders: !If [ByJwt, [content-type, authorization], [content-type]]
+        MaxAge: 60
   Code: {Type: Function, Properties: {CodeUri: build/, Role: !GetAtt Role.Arn, Name: !Sub "a-${Stage}"}}
   Other: {Type: Function, Properties: {CodeUri: build/}}
   Data:
@@ -96,11 +102,18 @@ def test_a_parameter_that_is_a_number_becomes_one_wherever_it_is_referred_to() -
     assert changed["Parameters"] == template["Parameters"]
 
 
-def test_cors_names_the_one_origin(path: Path) -> None:
-    assert cors_of(read_template(path), "Api", "https://form.example") == {
-        "AllowOrigins": ["https://form.example"],
-        "MaxAge": 60,
-    }
+def test_cors_names_the_one_origin_and_the_header_of_tokens_where_they_are_asked_for(path: Path) -> None:
+    template, origin = read_template(path), "https://form.example"
+    plain = {"AllowOrigins": [origin], "AllowHeaders": ["content-type"], "MaxAge": 60}
+    assert cors_of(template, "Api", origin, tokens=False) == plain
+    assert cors_of(template, "Api", origin, tokens=True) == plain | {"AllowHeaders": ["content-type", "authorization"]}
+
+
+def test_an_emulator_moves_all_callers_at_once() -> None:
+    canary = {"Type": "Canary10Percent5Minutes"}
+    template = {"Resources": {"One": {"Properties": {"Name": "one", "DeploymentPreference": canary}}, "Two": {}}}
+    assert without_canaries(template)["Resources"]["One"] == {"Properties": {"Name": "one"}}
+    assert template["Resources"]["One"]["Properties"]["DeploymentPreference"] == canary
 
 
 def test_lifecycle_rules_in_the_words_of_s3(path: Path) -> None:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from perennial.deploy import template as templates
+from perennial.deploy.adoption import EXISTING, settle, takes_up
 from perennial.deploy.aws import Aws, aws_errors
-from perennial.deploy.expansion import expand
-from perennial.deploy.ministack import interpreter, is_ministack
 from perennial.deploy.package import Package
+from perennial.deploy.preparation import DATA_BUCKET, complete, parameters_for, prepared, site_origin
 from perennial.deploy.uploads import upload, upload_templates
 from perennial.errors import DeployError
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEPLOY_SECONDS = 900.0
-HTTP_API, DATA_BUCKET = "HttpApi", "DataBucket"  # logical ids in the template
-CONCURRENCY = "ScoringConcurrency"  # a parameter of it
 
 _OUTPUTS = frozenset(
     {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl",
@@ -83,27 +81,22 @@ def _deploy(
     aws: Aws, packages: Mapping[str, Package], template: Path, stage: str, parameters: Mapping[str, str] | None
 ) -> Deployed:
     parsed = templates.read_templates(template)
+    existing = takes_up(aws, stage)
     bucket, code = upload(aws, packages, stage)
-    values = {"Stage": stage} | ({CONCURRENCY: "2"} if aws.endpoint_url else {}) | dict(parameters or {})
-    nested = {name: templates.with_code(one, bucket, code) for name, one in parsed.nested.items()}
-    root = parsed.root
+    own = {"Stage": stage, EXISTING: "yes" if existing else "no"}
+    values = own | (parameters_for(aws.endpoint_url) if aws.endpoint_url else {}) | dict(parameters or {})
+    coded = {name: templates.with_code(one, bucket, code) for name, one in parsed.nested.items()}
+    ready = templates.Templates(parsed.root, coded)
     if aws.endpoint_url:
-        nested = {name: templates.with_number(one, CONCURRENCY, values[CONCURRENCY]) for name, one in nested.items()}
-        nested = {name: templates.with_empty_defaults(one) for name, one in nested.items()}
-        expanded = expand({"": root} | nested, interpreter(), aws.region)
-        root, nested = expanded.pop(""), expanded
-        values |= {"AllowedOrigin": site_origin(aws.endpoint_url), "SiteHosting": "website"}
-        values |= {"Transport": "any"} if aws.endpoint_url.startswith("http://") else {}
-    body = json.dumps(templates.with_addresses(root, upload_templates(aws, bucket, nested)))
+        ready = prepared(ready, values, aws.region)
+    body = json.dumps(templates.with_addresses(ready.root, upload_templates(aws, bucket, ready.nested)))
     outputs = _apply(aws, f"perennial-{stage}", body, values)
+    if existing:
+        origin = values.get("AllowedOrigin") or outputs["SiteUrl"].removesuffix("/index.html")
+        settle(aws, outputs, parsed.declaring(DATA_BUCKET)["Resources"][DATA_BUCKET]["Properties"], origin)
     if aws.endpoint_url:
-        _complete(aws, parsed, outputs)
+        complete(aws, parsed, values, outputs)
     return _deployed(aws.endpoint_url, outputs)
-
-
-def site_origin(endpoint_url: str) -> str:
-    """Origin of the form on an emulator: another one than the API's, so that CORS is at work there as in the cloud."""
-    return endpoint_url.replace("//127.0.0.1", "//localhost", 1).rstrip("/")
 
 
 def apply_stack(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
@@ -143,13 +136,13 @@ def _wait(cloudformation: Any, name: str) -> dict[str, str]:
         if status in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}:
             return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         if not status.endswith("_IN_PROGRESS"):
-            raise DeployError(f"Stack {name}: {status}: {_first_failure(cloudformation, name)}")
+            raise DeployError(f"Stack {name}: {status}: {first_failure(cloudformation, name)}")
         time.sleep(pause)
         pause = min(pause * 1.5, 5.0)
     raise DeployError(f"Stack {name}: not finished after {DEPLOY_SECONDS:.0f} s.")
 
 
-def _first_failure(cloudformation: Any, name: str) -> str:
+def first_failure(cloudformation: Any, name: str) -> str:
     """Which resource failed first, and why: of the nested stack, where it is one."""
     events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
@@ -158,20 +151,8 @@ def _first_failure(cloudformation: Any, name: str) -> str:
     first = failed[-1]
     inner = first.get("PhysicalResourceId")
     if first.get("ResourceType") == templates.STACK and inner and inner != first["StackId"]:
-        return f"{first['LogicalResourceId']}: {_first_failure(cloudformation, inner)}"
+        return f"{first['LogicalResourceId']}: {first_failure(cloudformation, inner)}"
     return f"{first['LogicalResourceId']}: {first.get('ResourceStatusReason', 'no reason given')}"
-
-
-def _complete(aws: Aws, parsed: templates.Templates, outputs: Mapping[str, str]) -> None:
-    """Set through the services' own APIs what emulators drop of the template, or store wrongly."""
-    assert aws.endpoint_url is not None
-    if is_ministack(aws.endpoint_url):
-        cors = templates.cors_of(parsed.declaring(HTTP_API), HTTP_API, site_origin(aws.endpoint_url))
-        aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
-    rules = templates.lifecycle_of(parsed.declaring(DATA_BUCKET), DATA_BUCKET)
-    aws.client("s3").put_bucket_lifecycle_configuration(
-        Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
-    )
 
 
 def _deployed(endpoint_url: str | None, outputs: Mapping[str, str]) -> Deployed:

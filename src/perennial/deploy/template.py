@@ -12,6 +12,7 @@ import yaml
 from perennial.errors import DeployError
 
 STACK = "AWS::CloudFormation::Stack"
+CANARY = "DeploymentPreference"
 
 
 @dataclass(frozen=True)
@@ -61,9 +62,14 @@ def read_template(path: Path) -> dict[str, Any]:
         DeployError: it is missing or not YAML.
     """
     try:
-        template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 - a SafeLoader
+        return parse_template(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise DeployError(f"{path}: cannot be read: {' '.join(str(error).split())[:300]}") from error
+
+
+def parse_template(text: str) -> dict[str, Any]:
+    """A template, in YAML or JSON, as plain JSON values. Raises yaml.YAMLError: it is neither."""
+    template: dict[str, Any] = yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     return template
 
 
@@ -123,15 +129,33 @@ def with_number(template: dict[str, Any], parameter: str, number: str) -> dict[s
     return template | {"Resources": put(template["Resources"])}
 
 
-def cors_of(template: dict[str, Any], api: str, origin: str) -> dict[str, Any]:
-    """The CORS rules that CloudFormation gives the HTTP API ``api`` when AllowedOrigin is ``origin``."""
+def without_canaries(template: dict[str, Any]) -> dict[str, Any]:
+    """The template whose callers move to new versions at once: emulators have no CodeDeploy to move some first."""
+    resources = {
+        name: one | {"Properties": {key: value for key, value in one.get("Properties", {}).items() if key != CANARY}}
+        for name, one in template["Resources"].items()
+    }
+    return template | {"Resources": resources}
+
+
+def cors_of(template: dict[str, Any], api: str, origin: str, *, tokens: bool) -> dict[str, Any]:
+    """The CORS rules that CloudFormation gives the HTTP API ``api`` when AllowedOrigin is ``origin``.
+
+    ``tokens`` says whether any of its routes asks for a token.
+    """
     rules: dict[str, Any] = template["Resources"][api]["Properties"]["CorsConfiguration"]
-    return rules | {"AllowOrigins": [origin]}
+    _, with_tokens, without = rules["AllowHeaders"]["Fn::If"]
+    return rules | {"AllowOrigins": [origin], "AllowHeaders": with_tokens if tokens else without}
 
 
 def lifecycle_of(template: dict[str, Any], bucket: str) -> list[dict[str, Any]]:
     """The lifecycle rules of a bucket, as S3's own API wants them."""
-    rules = template["Resources"][bucket]["Properties"].get("LifecycleConfiguration", {}).get("Rules", [])
+    return lifecycle_rules(template["Resources"][bucket]["Properties"])
+
+
+def lifecycle_rules(properties: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The lifecycle rules among the properties of a bucket, as S3's own API wants them."""
+    rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
     return [
         {"ID": rule["Id"], "Filter": {"Prefix": rule.get("Prefix", "")}}
         | ({"Expiration": {"Days": rule["ExpirationInDays"]}} if "ExpirationInDays" in rule else {})

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from perennial.deploy.aws import Aws, account
+from perennial.deploy.aws import Aws
 from perennial.deploy.lock import only_one
+from perennial.deploy.ours import bucket_exists, builds_bucket
 from perennial.deploy.package import CAPTURE_PARTS, Package, zip_package
 
 
@@ -27,6 +28,7 @@ class Code:
 
 FUNCTIONS = {
     "ApiFunction": Code("api", "api"),
+    "FeedbackFunction": Code("api", "api"),
     "CaptureFunction": Code("capture", "api", CAPTURE_PARTS),
     "ScoreFunction": Code("score", "score", deflated=True),  # nobody waits for its start as one does for an answer
 }
@@ -40,7 +42,8 @@ def upload(aws: Aws, packages: Mapping[str, Package], stage: str) -> tuple[str, 
     from botocore.exceptions import ClientError
 
     s3 = aws.client("s3")
-    bucket = f"perennial-{stage}-builds-{account(aws)}-{aws.region}"
+    bucket = builds_bucket(aws, stage)
+    there = bucket_exists(aws, bucket)
     found = {}
     for function, code in FUNCTIONS.items():
         package = packages[code.package]
@@ -48,7 +51,7 @@ def upload(aws: Aws, packages: Mapping[str, Package], stage: str) -> tuple[str, 
         try:
             s3.head_object(Bucket=bucket, Key=key)
         except ClientError:
-            _create(s3, bucket, aws.region)
+            there = there or _create(s3, bucket, aws.region)
             place = package.folder.with_name(f"{package.folder.name}.zips")
             with only_one(place.with_name(place.name + ".lock")):  # others may zip, or clear away, at the same time
                 s3.upload_file(str(_zipped(package, place, code)), bucket, key)
@@ -75,10 +78,11 @@ def _address(s3: Any, bucket: str) -> str:
     return f"{scheme}://{bucket}.{host}"
 
 
-def _create(s3: Any, bucket: str, region: str) -> None:
+def _create(s3: Any, bucket: str, region: str) -> bool:
     place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with suppress(s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists):
         s3.create_bucket(Bucket=bucket, **place)
+    return True
 
 
 def _zipped(package: Package, folder: Path, code: Code) -> Path:
