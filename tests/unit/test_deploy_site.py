@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from perennial import keys
-from perennial.deploy.site import content_type, invalidate, publish
+from perennial.deploy.site import content_type, distribution_of, invalidate, publish
 from perennial.errors import DeployError
 
 API = "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
@@ -81,6 +81,19 @@ def test_a_distribution_asks_anew_for_all_of_the_site(monkeypatch: pytest.Monkey
         assert (batch["Paths"]["Items"], batch["CallerReference"]) == (["/*"], "first")
         with pytest.raises(DeployError, match="distribution"):
             invalidate(cloudfront, "E0000000000000", "second")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "expected"), [({"DistributionId": "E1"}, "E1"), ({"SiteUrl": "x"}, None), ({}, None)]
+)
+def test_a_stack_says_which_distribution_is_before_its_site(
+    s3: Any, outputs: dict[str, str], expected: str | None
+) -> None:
+    cloudformation = boto3.client("cloudformation", region_name="us-east-1")
+    said = {name: {"Value": value} for name, value in outputs.items()}
+    topic = {"Topic": {"Type": "AWS::SNS::Topic"}}
+    cloudformation.create_stack(StackName="perennial-a", TemplateBody=json.dumps({"Resources": topic, "Outputs": said}))
+    assert distribution_of(cloudformation, "perennial-a") == expected
 
 
 def _distribution() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from perennial.deploy.package import ROOT, Package, build_packages
 from perennial.errors import PerennialError
 
 if TYPE_CHECKING:
-    from perennial.deploy.aws import Aws
+    from perennial.deploy.cloud import Target
     from perennial.deploy.stack import Deployed
 
 
@@ -103,7 +103,7 @@ def _cloud(options: argparse.Namespace) -> None:
     from perennial.deploy.cloud import deploy_stage, target
 
     with target(options.stage, options.region, say) as to:
-        _publish_form(to.aws, deploy_stage(to, options.parameters, lambda: _packages(options)))
+        _publish_form(to, deploy_stage(to, options.parameters, lambda: _packages(options)))
 
 
 def _publish(options: argparse.Namespace) -> None:
@@ -111,7 +111,7 @@ def _publish(options: argparse.Namespace) -> None:
     from perennial.deploy.stack import deployed
 
     with target(options.stage, options.region, say) as to:
-        _publish_form(to.aws, deployed(to.aws, to.stage))
+        _publish_form(to, deployed(to.aws, to.stage))
 
 
 def _smoke(options: argparse.Namespace) -> None:
@@ -138,17 +138,25 @@ def _dags(options: argparse.Namespace) -> None:
 
 
 def _schedules(options: argparse.Namespace) -> None:
-    airflow_verbs.send_schedules(options, _cloud_of(options), say)
+    from perennial.deploy.cloud import target
+
+    with target(options.stage, options.region, say) as to:
+        airflow_verbs.send_schedules(options, to.aws, say)
 
 
-def _publish_form(aws: Aws, stack: Deployed) -> None:
+def _publish_form(to: Target, stack: Deployed) -> None:
+    from uuid import uuid4
+
     from perennial.deploy.form import build_form
-    from perennial.deploy.site import publish
+    from perennial.deploy.site import distribution_of, invalidate, publish
     from perennial.serving.presign import upload_address
 
+    aws = to.aws
     publish(
         aws.client("s3"), stack.site_bucket, build_form(), stack.api_url, upload_address(aws.settings(stack.bucket))
     )
+    if distribution := distribution_of(aws.client("cloudformation"), f"perennial-{to.stage}"):
+        invalidate(aws.client("cloudfront"), distribution, str(uuid4()))
     say(f"Form    {stack.site_url}\nAPI     {stack.api_url}\nBucket  {stack.bucket}")
     say("To work on it from this shell:")
     say(f"export PERENNIAL_BUCKET={stack.bucket} PERENNIAL_API_URL={stack.api_url} AWS_REGION={aws.region}")

@@ -42,6 +42,18 @@ def publish(s3: Any, bucket: str, dist: Path, api_url: str, upload_url: str) -> 
     return len(bodies)
 
 
+def distribution_of(cloudformation: Any, stack: str) -> str | None:
+    """The distribution before the site of a stack; None where its pages lie in a bucket that everyone reads.
+
+    Raises:
+        DeployError: CloudFormation refused.
+    """
+    with aws_errors():
+        [found] = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])}
+    return outputs.get("DistributionId")
+
+
 def invalidate(cloudfront: Any, distribution: str, reference: str) -> None:
     """Have a distribution ask its bucket anew for all of the site.
 
