@@ -63,6 +63,13 @@ def test_a_trial_from_its_beginning_to_the_promotion(store: Store) -> None:
     assert entries[1]["reason"] == "promising"
 
 
+def test_a_champion_is_one_since_its_promotion_whatever_is_tried_beside_it(store: Store) -> None:
+    before = json.loads(run("models", "--json"))
+    run("promote", "iris", CHALLENGER.version, "--shadow")
+    [after] = json.loads(run("models", "--json"))
+    assert [after | {"generation": 1}] == before
+
+
 def test_it_is_told_as_json_too(store: Store) -> None:
     entry = json.loads(run("promote", "iris", CHALLENGER.version, "--canary", "0.25", "--json"))
     assert (entry["kind"], entry["trial"]["share"]) == ("trial", 0.25)

@@ -12,7 +12,7 @@ import typer
 from perennial import keys
 from perennial.cli.output import Json, progress, show, show_table
 from perennial.errors import NotFoundError
-from perennial.registry.log import LogEntry
+from perennial.registry.log import LogEntry, ModelLog
 from perennial.registry.registry import Registry
 from perennial.registry.registry import models as models_of
 from perennial.settings import Settings
@@ -34,12 +34,13 @@ def models(as_json: Json = False) -> None:
     rows = []
     for name in models_of(registry.store):
         head = registry.head(name)
+        since = head if head is None or head.moves else ModelLog(registry.store, name).promoted(head)
         rows.append(
             {
                 "model": name,
                 "champion": head.version if head else None,
                 "generation": head.generation if head else 0,
-                "since": head.time.isoformat() if head else None,
+                "since": since.time.isoformat() if since else None,
             }
         )
     empty = "No model yet: run `perennial cycle model.yaml`."
