@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,18 +21,21 @@ def register(app: typer.Typer) -> None:
 
 
 def cycle(
-    spec: Annotated[Path, typer.Argument(help="The model's model.yaml.")],
+    spec: Annotated[str, typer.Argument(help="The model's model.yaml, or its address as s3://bucket/key.")],
     run: Annotated[str | None, typer.Option(help="Id of the run; repeat it to resume one that was cut off.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Train even where there is nothing new.")] = False,
     as_json: Json = False,
 ) -> None:
     """Snapshot, train, select, register, gate, promote and smoke-test one model."""
     from perennial.jobs.cycle import run_cycle
+    from perennial.jobs.staged import fetch_spec
     from perennial.jobs.workspace import open_workspace
 
     run = run or f"cycle-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    workspace = open_workspace(spec, run, progress=progress, now=lambda: datetime.now(UTC), force=force)
-    outcome = run_cycle(workspace)
+    with TemporaryDirectory(prefix="perennial-") as folder:
+        path = fetch_spec(spec, Path(folder))
+        workspace = open_workspace(path, run, progress=progress, now=lambda: datetime.now(UTC), force=force)
+        outcome = run_cycle(workspace)
     show(outcome, as_json, outcome.summary)
     if outcome.version and not outcome.promoted:
         complain(refusal(outcome))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
 
 def monitor(
-    spec: Annotated[Path, typer.Argument(help="The model's model.yaml.")],
+    spec: Annotated[str, typer.Argument(help="The model's model.yaml, or its address as s3://bucket/key.")],
     at: Annotated[
         str | None, typer.Option(help="Look at the window before this moment (ISO 8601); now by default.")
     ] = None,
@@ -29,14 +30,17 @@ def monitor(
 ) -> None:
     """Look at quality, drift and performance of a model, and say whether to train it again. Starts no training."""
     from perennial.jobs.aftermath import after_report
+    from perennial.jobs.staged import fetch_spec
     from perennial.jobs.watch import run_pass
     from perennial.jobs.watched import moment
     from perennial.jobs.workspace import open_workspace
 
     run = run or f"monitor-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    workspace = open_workspace(spec, run, progress=progress, now=lambda: datetime.now(UTC), cause="monitor")
-    report = run_pass(workspace, at=moment(at) if at else None, html=not no_html)
-    after_report(workspace, report)
+    with TemporaryDirectory(prefix="perennial-") as folder:
+        path = fetch_spec(spec, Path(folder))
+        workspace = open_workspace(path, run, progress=progress, now=lambda: datetime.now(UTC), cause="monitor")
+        report = run_pass(workspace, at=moment(at) if at else None, html=not no_html)
+        after_report(workspace, report)
     if as_json:
         show_json(report.model_dump(mode="json"))
     else:

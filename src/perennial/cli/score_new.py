@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,18 +22,24 @@ def register(app: typer.Typer) -> None:
 
 
 def score_new(
-    spec: Annotated[Path, typer.Argument(help="The model's model.yaml; `batch.source` says where files arrive.")],
+    spec: Annotated[
+        str,
+        typer.Argument(help="The model's model.yaml, or its s3:// address; `batch.source` says where files arrive."),
+    ],
     run: Annotated[str | None, typer.Option(help="Id of the run; repeat it to resume one that was cut off.")] = None,
     minutes: Annotated[float, typer.Option(help="How long to wait for the files.", min=0)] = 360,
     as_json: Json = False,
 ) -> None:
     """Score the files that have no result yet, and wait for them: what score_<model> does in Airflow."""
     from perennial.jobs.scoring import run_scoring
+    from perennial.jobs.staged import fetch_spec
     from perennial.jobs.workspace import open_workspace
 
     run = run or f"score-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}"
-    workspace = open_workspace(spec, run, progress=progress, now=lambda: datetime.now(UTC), cause="schedule")
-    plan, summary = run_scoring(workspace, sleep=time.sleep, patience=timedelta(minutes=minutes))
+    with TemporaryDirectory(prefix="perennial-") as folder:
+        path = fetch_spec(spec, Path(folder))
+        workspace = open_workspace(path, run, progress=progress, now=lambda: datetime.now(UTC), cause="schedule")
+        plan, summary = run_scoring(workspace, sleep=time.sleep, patience=timedelta(minutes=minutes))
     if summary is None:
         show(plan, as_json, plan.told)
         return
