@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +15,18 @@ from perennial.errors import NotFoundError, PromotionRefused, SettingsError, Tra
 from perennial.jobs import steps
 from perennial.jobs.cycle import run_cycle
 from perennial.jobs.results import OutcomeResult
+from perennial.jobs.signers import new_key_file
 from perennial.jobs.workspace import Workspace, run_name
 from perennial.registry.check import check
 from perennial.registry.registry import Registry
+from perennial.registry.verify import read_manifest
+from perennial.settings import Settings
 from perennial.spec import ModelSpec
 from perennial.spec_source import parse_spec
 from perennial.store import Served, Store, memory_store
+from perennial.trust import TrustedKeys
 from tests.support.shop import SPEC, write_rows
+from tests.support.signing import signer
 
 
 @pytest.fixture
@@ -258,3 +264,37 @@ def test_run_names_fit_a_key_and_stay_apart() -> None:
     odd, other = run_name("manual__2026-11-21T03:00:00+00:00"), run_name("manual__2026-11-21T03:00:00-00:00")
     assert odd != other
     assert "/" not in run_name("a/../b") and ":" not in odd
+
+
+def test_a_version_is_signed_when_it_is_registered_whatever_dies_between(
+    open_run: Callable[..., Workspace], landed: Store, tmp_path: Path
+) -> None:
+    signer = new_key_file(tmp_path / "key.pem")
+    trusting = Store(landed._raw, trust=TrustedKeys((signer.public_key(),)))
+    settings = Settings(bucket="memory", signing_key=str(tmp_path / "key.pem"))
+    w = replace(open_run(store=trusting), settings=settings)
+    for step in (steps.acquire, steps.snapshot, lambda w: steps.train(w, "tree"), steps.select):
+        step(w)
+
+    class DyingBeforeItSigns(Store):
+        def put_new(self, key: str, data: bytes, *, served: Served | None = None) -> str:
+            if "/signatures/" in key:
+                raise Killed
+            return super().put_new(key, data, served=served)
+
+    with pytest.raises(Killed):
+        steps.register(replace(w, store=DyingBeforeItSigns(landed._raw, trust=trusting.trust)))
+    version = steps.register(w).version
+    assert read_manifest(trusting, "shop", version).version == version
+
+
+def test_a_version_that_nobody_signed_passes_the_gate_and_is_not_promoted(
+    open_run: Callable[..., Workspace], landed: Store
+) -> None:
+    trusting = Store(landed._raw, trust=TrustedKeys((signer().public_key(),)))
+    said: list[str] = []
+    w = replace(open_run(store=trusting), progress=said.append)
+    with pytest.raises(PromotionRefused, match="`perennial keys sign shop"):
+        run_cycle(w)
+    assert any("PERENNIAL_SIGNING_KEY names no key" in line for line in said)
+    assert Registry(trusting).head("shop") is None

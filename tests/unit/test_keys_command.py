@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from obstore.store import MemoryStore
@@ -22,7 +23,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, list(arguments))
 
 
-def told(*arguments: str) -> list[dict[str, str]]:
+def told(*arguments: str) -> list[dict[str, Any]]:
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
