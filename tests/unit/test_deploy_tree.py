@@ -101,6 +101,18 @@ def test_the_scoring_loads_boto3_when_it_is_needed_and_never_pandas(tmp_path: Pa
         tree.check(tmp_path, SCORE)
 
 
+def test_slimming_leaves_an_installer_s_cache_alone(tmp_path: Path) -> None:
+    """Installers link the files of their caches, and of all other environments, into what they install."""
+    whole = Path(next(path for path in sys.path if path.endswith("site-packages")), "obstore/_obstore.abi3.so")
+    cached, linked = tmp_path / "cached.so", tmp_path / "tree/linked.so"
+    linked.parent.mkdir()
+    cached.write_bytes(whole.read_bytes())
+    linked.hardlink_to(cached)
+    tree.slim(linked.parent)
+    assert cached.read_bytes() == whole.read_bytes()
+    assert linked.stat().st_size < cached.stat().st_size
+
+
 def test_compiled_modules_are_trusted_whatever_their_times(tmp_path: Path) -> None:
     write(tmp_path, perennial__a_py="VALUE = 1")
     tree.compile_tree(tmp_path, Path(sys.executable))

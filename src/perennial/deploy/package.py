@@ -77,7 +77,7 @@ def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) 
     tree.strip(building, recipe)
     tree.slim(building)
     for source in recipe.sources:
-        _copy(root, source, building)
+        copy_source(root, source, building)
     if compiler:
         tree.compile_tree(building, compiler)
     if target == "local":
@@ -154,7 +154,8 @@ def cloud_compiler() -> Path | None:
     return next(iter(sorted(pyenv.glob(f"versions/{CLOUD_PYTHON}.*/bin/python"))), None)
 
 
-def _copy(root: Path, source: str, building: Path) -> None:
+def copy_source(root: Path, source: str, building: Path) -> None:
+    """Copy a folder or file of the repository ``root`` to where it lies in a package."""
     origin = root / source
     target = building / source.removeprefix("src/")
     target.parent.mkdir(parents=True, exist_ok=True)

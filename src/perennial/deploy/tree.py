@@ -58,7 +58,9 @@ def slim(tree: Path) -> None:
         DeployError: one is damaged.
     """
     for path in libraries(tree):
-        path.write_bytes(Elf(path.read_bytes(), str(path)).slim())
+        slim = Elf(path.read_bytes(), str(path)).slim()
+        path.unlink()  # installers link files of their caches, whose bytes are not ours to change
+        path.write_bytes(slim)
 
 
 def compile_tree(tree: Path, python: Path) -> None:
