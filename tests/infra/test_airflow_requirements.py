@@ -45,12 +45,13 @@ def test_constraints_say_where_they_come_from_and_name_no_machine() -> None:
     assert all(re.fullmatch(r"[a-z0-9.-]+==[A-Za-z0-9.+-]+", f"{name}=={pin}") for name, pin in pins().items())
 
 
-def test_all_that_is_wanted_resolves_on_python_3_12_under_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processor", ["x86_64", "aarch64"])  # Amazon MWAA's, and that of infra/airflow-instance.yaml
+def test_all_that_is_wanted_resolves_on_python_3_12_under_them(processor: str, tmp_path: Path) -> None:
     wanted = tmp_path / "wanted.in"
     wanted.write_text("apache-airflow[celery,statsd]==3.3.1\n")  # what the image has already
     found = tmp_path / "found.txt"
     result = subprocess.run(
-        [str(UV), "pip", "compile", "--quiet", "--python-version", "3.12", "--python-platform", "x86_64-manylinux_2_28",
+        [str(UV), "pip", "compile", "--quiet", "--python-version", "3.12", "--python-platform", f"{processor}-manylinux_2_28",
          "--only-binary", ":all:", "--no-header", "--no-annotate", "--no-emit-index-url",
          "--constraint", str(CONSTRAINTS), str(wanted), str(REQUIREMENTS), str(ROOT / "pyproject.toml"),
          "--output-file", str(found)],

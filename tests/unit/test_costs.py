@@ -75,11 +75,12 @@ def test_a_thousand_million_rows_by_hand() -> None:
 def test_the_ways_to_start_trainings_by_hand() -> None:
     schedule = {each: of(trainings=30, scheduler=each).of("schedule") for each in SCHEDULERS}
     assert schedule["none"] == 0
-    hours = Decimal(30 * 5 + 120 * 2) / 60
-    fargate = hours * (Decimal("0.04048") + 4 * Decimal("0.004445") + Decimal("0.005"))
-    assert schedule["batch"] == fargate + Decimal("0.10") + Decimal(150) / 10**6
+    hour = Decimal("0.04048") + 4 * Decimal("0.004445") + Decimal("0.005")
+    whole, steps = Decimal(30 * 5 + 120 * 2) / 60, Decimal(30 * (5 + 11) + 120 * 6) / 60
+    assert schedule["batch"] == pytest.approx(whole * hour + Decimal("0.10") + Decimal(150) / 10**6)
     machine = 730 * (Decimal("0.0336") + Decimal("0.005")) + 30 * Decimal("0.08")
-    assert schedule["instance"] == machine + Decimal(129_600) * Decimal("0.40") / 10**6
+    asked = Decimal(129_600) * Decimal("0.40") / 10**6
+    assert schedule["instance"] == pytest.approx(machine + asked + steps * hour + Decimal("0.10"))
     assert schedule["mwaa"] > Decimal("0.29") * 730 > schedule["instance"] > schedule["batch"]
 
 

@@ -65,6 +65,7 @@ def schedule_lines(usage: Usage, prices: Prices, assumed: Assumptions) -> Iterat
             yield Line("schedule", "EventBridge Scheduler", prices["schedules"], calls, "trainings and passes")
         case "instance":
             yield from _instance(prices, assumed)
+            yield from _jobs(usage, prices, assumed, steps=True)
             yield _asking(prices, assumed)
         case "mwaa":
             yield from _mwaa(prices, assumed)
@@ -97,7 +98,7 @@ def _passes(usage: Usage, assumed: Assumptions) -> int:
 
 def _instance(prices: Prices, assumed: Assumptions) -> Iterator[Line]:
     hours, disk = Decimal(HOURS), number(assumed.disk_gb)
-    yield Line("schedule", "t4g.medium", prices["ec2.t4g_medium_hours"], hours, f"{HOURS} h; trainings run on it")
+    yield Line("schedule", "t4g.medium", prices["ec2.t4g_medium_hours"], hours, f"{HOURS} h")
     yield Line("schedule", "its disk", prices["ebs.gb_months"], disk, f"{disk:g} GB")
     yield Line("schedule", "its address", prices["ipv4.hours"], hours, f"{HOURS} h")
 
