@@ -105,18 +105,19 @@ def deploy_dags(
         return
     bucket.put(wanted, plan.staged)
     told = _told(bucket, environment, runs, wanted)
-    if told and environment.requirements and not update:
+    exists = bool(environment.requirements)
+    if told and exists and not update:
         progress(f"Held back: {len(plan.live)} files, and {len(plan.removed)} to be removed. {told}")
         progress("UPDATE=1 has it install them, which takes half an hour, and sends these after that.")
         return
-    if told and update:
+    if told and exists:
         progress(f"{told} Updating {environment.stack} ...")
         _update(aws, environment, bucket)
     bucket.put(wanted, plan.live)
     bucket.finish(wanted, plan, before)
     progress(f"{environment.bucket}: {len(plan.staged) + len(plan.live)} put, {len(plan.removed)} removed")
-    if told and not update:
-        progress(f"No environment was made yet: deploy {environment.stack} with")
+    if not exists:  # which UPDATE=1 does not make: it costs, and wants to be told what its tasks may do
+        progress(f"There is no environment of Amazon MWAA. To have one, deploy {environment.stack} with")
         progress(f"  {REQUIREMENTS_VERSION}={bucket.version(REQUIREMENTS)} {STARTUP_VERSION}={bucket.version(STARTUP)}")
 
 
