@@ -29,12 +29,8 @@ Spec: `{path}`.
 
 def look(place: str, name: str) -> Result:
     """One step of the pass that is about the time of this run."""
-    return at_its_time(place, f"monitor-{name}")
-
-
-def at_its_time(place: str, name: str) -> Result:
     run = get_current_context()["dag_run"]
-    return step(place, name, at=(run.data_interval_end or run.run_after).isoformat())
+    return step(place, f"monitor-{name}", at=(run.data_interval_end or run.run_after).isoformat())
 
 
 @task
@@ -63,8 +59,24 @@ def performance(place: str) -> Result:
 
 @task
 def trial(place: str) -> Result:
-    """How the challenger on trial does, where one is; stops it where a bound of the spec is broken."""
-    return at_its_time(place, "trial-check")
+    """How the challenger on trial does, where one is."""
+    return look(place, "trial")
+
+
+@task.branch
+def judge_trial(found: Result) -> str:
+    return "stop_trial" if found["report"] and found["report"]["status"] == "stop" else "trial_goes_on"
+
+
+@task
+def stop_trial(place: str) -> Result:
+    """Ends the trial that broke a bound of the spec, and tells people; the champion serves on."""
+    return step(place, "trial-check")
+
+
+@task
+def trial_goes_on() -> None:
+    """There is no trial, or it keeps its bounds."""
 
 
 @task
@@ -110,8 +122,10 @@ def wire(place: str, spec: ModelSpec) -> None:
     """The tasks of a pass, in their order."""
     on = runs(spec)
     found = on(summary)(place)
-    looks = [on(quality)(place), on(drift)(place), on(performance)(place), on(trial)(place)]
+    tried = on(trial)(place)
+    looks = [on(quality)(place), on(drift)(place), on(performance)(place), tried]
     on(check)(place) >> looks >> on(retain)(place) >> found
+    judge_trial(tried) >> [on(stop_trial)(place), trial_goes_on()]
     decide(found) >> [retraining(spec.name), no_training()]
 
 

@@ -35,6 +35,12 @@ def test_the_looks_are_side_by_side_between_the_check_and_the_summary(tasks: Des
     assert before(tasks, "summary") == {"retain"}
 
 
+def test_a_trial_is_stopped_by_what_was_found_of_it_alone(tasks: Described) -> None:
+    """Whatever else of the pass fails, and by a step that reads nothing of what callers have sent."""
+    assert before(tasks, "judge_trial") == {"trial"}
+    assert before(tasks, "stop_trial") == before(tasks, "trial_goes_on") == {"judge_trial"}
+
+
 def test_only_the_summary_starts_a_training(tasks: Described) -> None:
     assert before(tasks, "retrain") == {"decide"}
     assert before(tasks, "decide") == {"summary"}

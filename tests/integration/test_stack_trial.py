@@ -12,7 +12,7 @@ import pytest
 
 from perennial.deploy.up import LocalStack
 from perennial.jobs.steps import Arguments, perform
-from perennial.jobs.trial import TrialCheckResult
+from perennial.jobs.trial import TrialResult
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.captures import Span, batches
 from perennial.monitoring.captures import captured as captured_lines
@@ -100,14 +100,14 @@ def test_a_canary_from_its_first_caller_until_it_is_stopped(api: httpx.Client, s
     assert check(stack, store, spec).ended_by == found.ended_by
 
 
-def check(stack: LocalStack, store: Store, spec: ModelSpec) -> TrialCheckResult:
+def check(stack: LocalStack, store: Store, spec: ModelSpec) -> TrialResult:
     """The step as a monitoring pass runs it."""
     workspace = Workspace(
         spec=spec, store=store, run="pass", code="0123abc", api_url=stack.api_url, progress=print,
         now=lambda: datetime.now(UTC), settings=Settings.load(stack.environment()),
     )  # fmt: skip
     found = perform("trial-check", workspace, given=Arguments(at=datetime.now(UTC).isoformat()))
-    assert isinstance(found, TrialCheckResult)
+    assert isinstance(found, TrialResult)
     return found
 
 

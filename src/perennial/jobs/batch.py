@@ -31,7 +31,7 @@ itself has failed; or they need Spark, which the image of the jobs has not.
 """
 TRAINING = frozenset({
     "collect", "snapshot", "train", "select", "register", "pull-query", "pull-land",
-    "monitor-check", "monitor-quality", "monitor-drift", "monitor-performance",
+    "monitor-check", "monitor-quality", "monitor-drift", "monitor-performance", "monitor-trial",
 })  # fmt: skip
 """Steps that read what users brought. They run under the trainer's role, which moves no champion and tells nobody."""
 PASSED_ON = ("airflow_url", "mlflow_uri")

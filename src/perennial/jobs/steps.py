@@ -136,8 +136,13 @@ def monitor_check(w: Workspace, given: Arguments) -> StepResult:
     return watch.monitor_check(w, moment(given.at) if given.at else None)
 
 
+def monitor_trial(w: Workspace, given: Arguments) -> StepResult:
+    """Look at the model's trial as it was at ``given.at``, or is now."""
+    return trial.monitor_trial(w, moment(given.at) if given.at else None)
+
+
 def trial_check(w: Workspace, given: Arguments) -> StepResult:
-    """Look at the model's trial as it was at ``given.at``, or is now; where a bound is broken, end it."""
+    """End the model's trial where a look at it finds a bound broken."""
     return trial.trial_check(w, moment(given.at) if given.at else None)
 
 
@@ -172,6 +177,7 @@ TAKING: Mapping[str, Callable[[Workspace, Arguments], StepResult]] = {
     "request-approval": ask,
     "answer-approval": answer,
     "monitor-check": monitor_check,
+    "monitor-trial": monitor_trial,
     "trial-check": trial_check,
     "pull-query": pull_query,
     "pull-land": pull_land,

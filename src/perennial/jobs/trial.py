@@ -1,4 +1,7 @@
-"""The step that looks at a trial, and stops it where a bound is broken."""
+"""The steps that look at a trial, and stop it where a bound is broken.
+
+They are two, so that who reads what callers have sent need not be who writes the log.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ from perennial.spec_policy import TrialPolicy
 from perennial.store import Store
 
 ACTOR = "perennial"
-STEP = "trial-check"
+LOOK, CHECK = "monitor-trial", "trial-check"
 LONGEST = timedelta(days=30)
 """How far back a trial is looked at, however long it runs."""
 
 
-class TrialCheckResult(StepResult):
+class TrialResult(StepResult):
     """What was found of the trial that runs, None where none does.
 
     ``ended_by`` is the generation of the entry that stopped it for this, None where it goes on, or where somebody else
@@ -57,25 +60,31 @@ def look_at_trial(store: Store, model: str, until: datetime, policy: TrialPolicy
     return compare(store, policy or champion.spec.trial, tried, until)
 
 
-def trial_check(w: Workspace, at: datetime | None = None) -> TrialCheckResult:
-    """Look at the trial of this model, and end it where a bound of the spec is broken; its champion stays.
+def monitor_trial(w: Workspace, at: datetime | None = None) -> TrialResult:
+    """Look at the trial of this model as it was at ``at``, or is now. What was found is kept; nothing is ended."""
 
-    What was found is kept, so that a retry ends the same trial for the same reason, once, and people are told once.
+    def compute() -> TrialResult:
+        return TrialResult(report=look_at_trial(w.store, w.spec.name, at or w.now(), w.spec.trial))
+
+    return w.once(step_key(w, LOOK), TrialResult, compute)
+
+
+def trial_check(w: Workspace, at: datetime | None = None) -> TrialResult:
+    """End the trial of this model where :func:`monitor_trial` found a bound broken, or finds one now.
+
+    A retry ends the same trial for the same reason, once, and people are told once.
     """
     from perennial.jobs.aftermath import after_trial_stop
 
-    def compute() -> TrialCheckResult:
-        return TrialCheckResult(report=look_at_trial(w.store, w.spec.name, at or w.now(), w.spec.trial))
-
-    found = w.once(step_key(w, STEP), TrialCheckResult, compute)
+    found = monitor_trial(w, at)
     if found.report is None or found.report.status != "stop":
         return found
     why = "; ".join(found.report.reasons)
     entry = end_trial(
-        w.store, w.spec.name, op_id=w.operation(STEP), actor=ACTOR, reason=f"stopped: {why}"[:500], now=w.now(),
+        w.store, w.spec.name, op_id=w.operation(CHECK), actor=ACTOR, reason=f"stopped: {why}"[:500], now=w.now(),
         began=found.report.trial.began,
     )  # fmt: skip
-    if entry.op_id != w.operation(STEP):
+    if entry.op_id != w.operation(CHECK):
         return found
     w.progress(f"the trial of {found.report.trial.version} was stopped: {why}")
     after_trial_stop(w, found.report, entry.generation)

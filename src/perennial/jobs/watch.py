@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from perennial import keys
 from perennial.jobs.results import StepResult
 from perennial.jobs.state import find_result, result_of, step_key
-from perennial.jobs.trial import STEP as TRIAL_CHECK
-from perennial.jobs.trial import TrialCheckResult, trial_check
+from perennial.jobs.trial import LOOK, TrialResult, trial_check
 from perennial.jobs.watch_files import keep_newest, publish_reports
 from perennial.jobs.watched import CheckResult, Watched, plan
 from perennial.jobs.workspace import Workspace
@@ -165,7 +164,7 @@ def _summary(w: Workspace, seen: Watched) -> PassResult:
     quality = result_of(w, "monitor-quality", QualityResult).report
     drift = result_of(w, "monitor-drift", DriftResult).report
     performance = result_of(w, "monitor-performance", PerformanceResult)
-    trial = find_result(w, TRIAL_CHECK, TrialCheckResult)  # none where the pass was begun by an earlier release
+    trial = find_result(w, LOOK, TrialResult)  # none where the pass was begun by an earlier release
     same = performance.collected == collected_count(w)  # a training may have collected what waited
     still = performance.waiting if same else waiting(w, seen.truth)
     decision = decide(w.spec.retrain, of_pass(w, drift, performance.report, still))
