@@ -24,9 +24,9 @@ def main(plan: dict[str, Any]) -> None:
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the process lives
     handler = import_module(plan["module"]).handler
     answer = handler(plan["event"], Context)
-    answered = time.monotonic()
+    answered, cpu_ms = time.monotonic(), time.process_time() * 1000
     assert answer["statusCode"] == 200, answer
-    report = {"answered": answered, "answer": json.loads(answer["body"]), "rss_mb": resident()}
+    report = {"answered": answered, "answer": json.loads(answer["body"]), "rss_mb": resident(), "cpu_ms": cpu_ms}
     if plan["rounds"]:
         report |= warm(plan, handler)
         report["rss_after_mb"] = resident()

@@ -23,7 +23,7 @@ MOST_MESSAGES = 5_000_000
 """Of operators, attributes and tensors in all, so that a walk ends within seconds."""
 _OWN_FORMAT = b"ORTM"  # by which onnxruntime tells it apart; the same bytes may be Protocol Buffers too
 _VARINT, _LONG, _BYTES, _INT = 0, 1, 2, 5
-_RUNS = re.compile(rb"(?:\x3d[\x00-\xff]{4})+|(?:\x40[\x80-\xff]{0,9}[\x00-\x7f])+")
+_RUNS = re.compile(rb"(?:\x3d[\x00-\xff]{4})++|(?:\x40[\x80-\xff]{0,9}+[\x00-\x7f])++")
 """Attributes write each number of a list with its tag, floats as 3D and integers as 40: a million in one go."""
 
 
