@@ -107,6 +107,7 @@ def test_the_api_learns_that_a_key_is_missing(under_the_api_s_role: Probe) -> No
     assert under_the_api_s_role("get_object", Key="guarded/registry/alias/none.json") == "NoSuchKey"
 
 
+@pytest.mark.needs("iam")
 @pytest.mark.parametrize(
     ("call", "arguments"),
     [
@@ -162,6 +163,7 @@ def test_feedback_keeps_labels_and_reads_the_key_and_the_models(under_the_feedba
     assert under_the_feedback_s_role("list_objects_v2", Prefix="", Delimiter="/") == "allowed"
 
 
+@pytest.mark.needs("iam")
 @pytest.mark.parametrize(
     ("call", "arguments"),
     [
@@ -198,6 +200,7 @@ def test_the_capture_keeps_predictions(under_the_capture_s_role: Probe) -> None:
     assert under_the_capture_s_role("get_object", Key=BATCH.replace("0000", "1111")) == "NoSuchKey"
 
 
+@pytest.mark.needs("iam")
 @pytest.mark.parametrize(
     ("call", "arguments"),
     [
@@ -237,6 +240,7 @@ def test_the_scoring_reads_what_is_to_be_scored_and_keeps_what_came_of_it(
     assert under_the_score_s_role("list_objects_v2", Prefix=keys.batch_parts("guarded", "work")) == "allowed"
 
 
+@pytest.mark.needs("iam")
 @pytest.mark.parametrize(
     ("call", "arguments"),
     [
@@ -265,6 +269,7 @@ def test_the_scoring_can_do_nothing_else(under_the_score_s_role: Probe, call: st
     assert under_the_score_s_role(call, **arguments) == "AccessDenied"
 
 
+@pytest.mark.needs("iam")
 def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, under_the_api_s_role: Probe) -> None:
     iam = client(stack, "iam")
     iam.create_user(UserName="admin")
@@ -280,6 +285,7 @@ def test_not_even_an_administrator_deletes_what_is_committed(stack: LocalStack, 
             s3.delete_object(Bucket=stack.bucket, Key=key)
 
 
+@pytest.mark.needs("iam")
 def test_strangers_read_the_form_and_nothing_else(stack: LocalStack, store: Store) -> None:
     store.put_new("guarded/registry/blobs/secret", b"secret")
     assert httpx.get(stack.site_url).status_code == 200

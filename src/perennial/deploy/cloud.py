@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from perennial.deploy.authority import authority_of
 from perennial.deploy.lock import LockTaken, only_one_now
 from perennial.deploy.ours import check_not_local
 from perennial.deploy.package import ROOT
@@ -85,6 +86,7 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
     from perennial.deploy.trust import PARAMETER, trusted_keys
     from perennial.deploy.up import TEMPLATE
 
+    authority = authority_of(os.environ)
     given = dict(to.file.parameters) | read_arguments(arguments)
     if "PERENNIAL_TRUSTED_KEYS" in os.environ:
         given[PARAMETER] = os.environ["PERENNIAL_TRUSTED_KEYS"]
@@ -94,7 +96,7 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
         takes_up(to.aws, to.stage)  # or it raises, before anything is built or made
     built = packages()
     given[PARAMETER] = trusted_keys(to.aws, to.stage, given.get(PARAMETER))
-    return deploy(to.aws, built, TEMPLATE, stage=to.stage, parameters=given)
+    return deploy(to.aws, built, TEMPLATE, stage=to.stage, parameters=given, authority=authority)
 
 
 def _check_no_emulator(env: Mapping[str, str]) -> None:

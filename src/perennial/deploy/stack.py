@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from perennial.deploy import template as templates
 from perennial.deploy.adoption import EXISTING, settle, takes_up
+from perennial.deploy.authority import Authority
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.package import Package
 from perennial.deploy.preparation import DATA_BUCKET, complete, parameters_for, prepared, site_origin
@@ -20,6 +21,7 @@ from perennial.errors import DeployError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOBODY_ELSE = Authority()
 DEPLOY_SECONDS = 900.0
 
 _OUTPUTS = frozenset(
@@ -57,14 +59,17 @@ def deploy(
     *,
     stage: str = "local",
     parameters: Mapping[str, str] | None = None,
+    authority: Authority = NOBODY_ELSE,
 ) -> Deployed:
     """Create the stack ``perennial-<stage>``, or bring it up to date. ``packages`` are those of its functions.
+
+    CloudFormation acts by ``authority``: by default, by the rights of whoever calls.
 
     Raises:
         DeployError: CloudFormation refused or failed; names the resource and its reason.
     """
     with aws_errors():
-        return _deploy(aws, packages, template, stage, parameters)
+        return _deploy(aws, packages, template, stage, parameters or {}, authority)
 
 
 def deployed(aws: Aws, stage: str) -> Deployed:
@@ -78,22 +83,27 @@ def deployed(aws: Aws, stage: str) -> Deployed:
 
 
 def _deploy(
-    aws: Aws, packages: Mapping[str, Package], template: Path, stage: str, parameters: Mapping[str, str] | None
+    aws: Aws,
+    packages: Mapping[str, Package],
+    template: Path,
+    stage: str,
+    parameters: Mapping[str, str],
+    authority: Authority,
 ) -> Deployed:
     parsed = templates.read_templates(template)
     existing = takes_up(aws, stage)
     bucket, code = upload(aws, packages, stage)
     own = {"Stage": stage, EXISTING: "yes" if existing else "no"}
-    values = own | (parameters_for(aws.endpoint_url) if aws.endpoint_url else {}) | dict(parameters or {})
-    coded = {name: templates.with_code(one, bucket, code) for name, one in parsed.nested.items()}
+    values = own | (parameters_for(aws.endpoint_url) if aws.endpoint_url else {}) | dict(parameters)
+    coded = {name: authority.bounded(templates.with_code(one, bucket, code)) for name, one in parsed.nested.items()}
     ready = templates.Templates(parsed.root, coded)
     if aws.endpoint_url:
         ready = prepared(ready, values, aws.region)
     body = json.dumps(templates.with_addresses(ready.root, upload_templates(aws, bucket, ready.nested)))
-    outputs = _apply(aws, f"perennial-{stage}", body, values)
+    outputs = _apply(aws, f"perennial-{stage}", body, values, authority)
     if existing:
         origin = values.get("AllowedOrigin") or outputs["SiteUrl"].removesuffix("/index.html")
-        settle(aws, outputs, parsed.declaring(DATA_BUCKET)["Resources"][DATA_BUCKET]["Properties"], origin)
+        settle(aws, outputs, parsed.properties(DATA_BUCKET, values), origin)
     if aws.endpoint_url:
         complete(aws, parsed, values, outputs)
     return _deployed(aws.endpoint_url, outputs)
@@ -105,7 +115,9 @@ def apply_stack(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> di
         return _apply(aws, name, body, values)
 
 
-def _apply(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
+def _apply(
+    aws: Aws, name: str, body: str, values: Mapping[str, str], authority: Authority = NOBODY_ELSE
+) -> dict[str, str]:
     """Create or update the stack, wait, and return its outputs."""
     from botocore.exceptions import ClientError
 
@@ -115,6 +127,7 @@ def _apply(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[st
         "TemplateBody": body,
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()],
         "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        **authority.request(),
     }
     try:
         try:
