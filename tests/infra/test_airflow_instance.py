@@ -1,4 +1,4 @@
-"""``infra/airflow-instance.yaml`` is valid, opens no port, and starts scripts that a shell understands."""
+"""``infra/airflow-instance.yaml`` opens no port and starts scripts that a shell understands."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def resources() -> dict[str, Any]:
 def script(resources: dict[str, Any]) -> str:
     data = resources["Launch"]["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Sub"]
     return re.sub(r"\$\{([A-Za-z:]+)\}", r"value-of-\1", data)
-
-
-def test_cfn_lint_finds_nothing() -> None:
-    command = [str(ROOT / ".venv/bin/cfn-lint"), "--include-checks", "I", "--", str(TEMPLATE)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (result.returncode, result.stdout) == (0, ""), result.stdout
 
 
 def test_nobody_reaches_it_but_by_systems_manager(resources: dict[str, Any], script: str) -> None:

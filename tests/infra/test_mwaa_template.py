@@ -1,8 +1,7 @@
-"""``infra/mwaa.yaml`` is valid, costs nothing without a package, and lets Airflow do what its tasks do and no more."""
+"""``infra/mwaa.yaml`` costs nothing without a package, and lets Airflow do what its tasks do and no more."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -47,12 +46,6 @@ def allowed(statements: list[dict[str, Any]], action: str) -> Iterator[str]:
         if action in as_list(statement["Action"]):
             for place in as_list(statement.get("Resource", [])):
                 yield str(place["Fn::Sub"] if isinstance(place, dict) and "Fn::Sub" in place else place)
-
-
-def test_cfn_lint_finds_nothing() -> None:
-    command = [str(ROOT / ".venv/bin/cfn-lint"), "--include-checks", "I", "--", str(TEMPLATE)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert (result.returncode, result.stdout) == (0, ""), result.stdout
 
 
 def test_it_is_readable() -> None:

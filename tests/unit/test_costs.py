@@ -77,7 +77,7 @@ def test_the_ways_to_start_trainings_by_hand() -> None:
     assert schedule["none"] == 0
     hour = Decimal("0.04048") + 4 * Decimal("0.004445") + Decimal("0.005")
     whole, steps = Decimal(30 * 5 + 120 * 2) / 60, Decimal(30 * (5 + 11) + 120 * 6) / 60
-    assert schedule["batch"] == pytest.approx(whole * hour + Decimal("0.10") + Decimal(150) / 10**6)
+    assert schedule["batch"] == pytest.approx(whole * hour + Decimal("0.20") + Decimal(150) / 10**6)
     machine = 730 * (Decimal("0.0336") + Decimal("0.005")) + 30 * Decimal("0.08")
     asked = Decimal(129_600) * Decimal("0.40") / 10**6
     assert schedule["instance"] == pytest.approx(machine + asked + steps * hour + Decimal("0.10"))
@@ -202,6 +202,12 @@ def test_the_command_says_the_same_to_people_and_to_programs() -> None:
     assert cents(sum((Decimal(each["dollars"]) for each in told["lines"]), Decimal(0))) == Decimal(told["total"])
     assert {each["price"]["certainty"] for each in told["lines"]} >= {"memory", "estimate"}
     assert "mwaa.micro_hours" in said
+
+
+def test_the_page_on_airflow_states_the_same_figures() -> None:
+    written = (ROOT / "docs/airflow.md").read_text(encoding="utf-8")
+    for scheduler in SCHEDULERS[1:]:
+        assert f"| {money(of(trainings=30, scheduler=scheduler).of('schedule'))} |" in written, scheduler
 
 
 def test_the_page_on_costs_is_what_the_command_says() -> None:

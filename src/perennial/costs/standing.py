@@ -63,6 +63,8 @@ def schedule_lines(usage: Usage, prices: Prices, assumed: Assumptions) -> Iterat
             yield from _jobs(usage, prices, assumed, steps=False)
             calls = Decimal(usage.trainings + _passes(usage, assumed))
             yield Line("schedule", "EventBridge Scheduler", prices["schedules"], calls, "trainings and passes")
+            alarm = Decimal(1)
+            yield Line("schedule", "alarm of its dead queue", prices["alarms"], alarm, "beyond those of template.yaml")
         case "instance":
             yield from _instance(prices, assumed)
             yield from _jobs(usage, prices, assumed, steps=True)
