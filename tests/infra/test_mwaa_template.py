@@ -97,7 +97,8 @@ def test_tasks_that_wait_hold_no_place(template: dict[str, Any]) -> None:
 def test_what_steps_beside_airflow_write_is_allowed_and_no_more(statements: list[dict[str, Any]]) -> None:
     writable = [place.removeprefix(DATA) for place in allowed(statements, "s3:PutObject")]
     for key in (
-        keys.training_lock("m"), keys.job_spec("m", "0" * 64), keys.notice("m", "event"), keys.notice_sent("m", "event"),
+        keys.training_lock("m"), keys.job_spec("m", "0" * 64), keys.notice("m", "event"),
+        keys.notice_sent("m", "event"),
     ):  # fmt: skip
         assert any(fnmatchcase(key, pattern) for pattern in writable), key
     for key in (
