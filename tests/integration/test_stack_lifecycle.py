@@ -229,7 +229,8 @@ def test_deploying_again_updates_in_place_and_keeps_what_is_stored(tmp_path: Pat
         assert deploy(aws, packages, TEMPLATE, parameters=TRUST) == first
         changed = deploy(aws, packages, TEMPLATE, parameters=TRUST | {"RefreshSeconds": "60"})
         assert changed == first
-        variables = aws.client("lambda").get_function_configuration(FunctionName=first.function)["Environment"]
+        live = {"FunctionName": first.function, "Qualifier": "live"}  # what callers reach
+        variables = aws.client("lambda").get_function_configuration(**live)["Environment"]
         assert variables["Variables"]["PERENNIAL_REFRESH_SECONDS"] == "60"
         assert aws.client("s3").get_object(Bucket=first.bucket, Key="kept")["Body"].read() == b"kept"
         resources = aws.client("cloudformation").describe_stack_resources(StackName="perennial-local")["StackResources"]

@@ -7,7 +7,7 @@ import pytest
 
 from perennial.deploy.template import (
     cors_of,
-    lifecycle_of,
+    lifecycle_rules,
     read_template,
     read_templates,
     with_addresses,
@@ -118,7 +118,7 @@ def test_an_emulator_moves_all_callers_at_once() -> None:
 
 def test_lifecycle_rules_in_the_words_of_s3(path: Path) -> None:
     template = read_template(path)
-    rule, other = lifecycle_of(template, "Data")
+    rule, other = lifecycle_rules(template["Resources"]["Data"]["Properties"])
     assert rule == {
         "ID": "parts",
         "Filter": {"Prefix": ""},
@@ -126,7 +126,34 @@ def test_lifecycle_rules_in_the_words_of_s3(path: Path) -> None:
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 7},
     }
     assert other == {"ID": "old", "Filter": {"Prefix": "old/"}, "Status": "Enabled", "Expiration": {"Days": 7}}
-    assert lifecycle_of(template, "Bare") == []
+    assert lifecycle_rules({}) == []
+
+
+def test_a_resource_is_read_under_the_parameters_that_are_given(tmp_path: Path) -> None:
+    nested = """
+Parameters: {Days: {Type: Number}, Key: {Type: String}}
+Conditions:
+  HasKey: !Not [!Equals [!Ref Key, ""]]
+  Long: !Equals [!Ref Days, 9]
+  LongToo: !Condition Long
+Resources:
+  Data:
+    Properties:
+      Rules: [{Days: !Ref Days}, !If [HasKey, {Key: !Ref Key}, !Ref AWS::NoValue], !If [LongToo, long, short]]
+      Key: !If [HasKey, !Ref Key, !Ref AWS::NoValue]
+      Origin: !Ref Origin
+"""
+    (tmp_path / "one.yaml").write_text(nested)
+    path = tmp_path / "root.yaml"
+    path.write_text(
+        "Parameters: {Days: {Type: Number, Default: 9}, Key: {Type: String, Default: ''}}\n"
+        "Resources: {One: {Type: 'AWS::CloudFormation::Stack', Properties: {TemplateURL: one.yaml}}}\n"
+    )
+    parsed = read_templates(path)
+    assert parsed.properties("Data", {}) == {"Rules": [{"Days": 9}, "long"], "Origin": {"Ref": "Origin"}}
+    assert parsed.properties("Data", {"Days": "3", "Key": "k"}) == {
+        "Rules": [{"Days": 3}, {"Key": "k"}, "short"], "Key": "k", "Origin": {"Ref": "Origin"},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["a: [", "a: b: c", "!!python/object/apply:os.system [ls]"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from perennial.deploy import airflow_verbs
@@ -30,12 +31,16 @@ def main(arguments: list[str] | None = None) -> int:
         ("publish", "publish the form of a stack"),
         ("smoke", "ask a stage whether it works, as its users would"),
         ("destroy", "remove a stage from AWS; its data stay"),
+        ("lock", "have S3 keep all that a stage's registries hold for some days"),
     ):
         cloud = verbs.add_parser(verb, help=what)
         cloud.add_argument("--stage", required=verb == "destroy", default="prod")
         cloud.add_argument("--region")
         if verb == "cloud":
             cloud.add_argument("--parameters", default="", help="Name=value of template.yaml, several between spaces")
+        if verb == "lock":
+            cloud.add_argument("--days", type=int, required=True)
+            cloud.add_argument("--mode", choices=("GOVERNANCE", "COMPLIANCE"), default="GOVERNANCE")
         if verb == "destroy":
             cloud.add_argument("--data", choices=("keep", "delete"), default="keep")
             cloud.add_argument("--confirm", help="the stage again, where its data are to go")
@@ -166,6 +171,17 @@ def _publish_form(to: Target, stack: Deployed) -> None:
     say(f"export PERENNIAL_SCORING_DEAD_QUEUE={stack.scoring_dead_queue}")
 
 
+def _lock(options: argparse.Namespace) -> None:
+    from perennial.deploy.cloud import target
+    from perennial.deploy.retention import lock_registries
+    from perennial.deploy.stack import deployed
+
+    with target(options.stage, options.region, say) as to:
+        bucket, until = deployed(to.aws, to.stage).bucket, datetime.now(UTC) + timedelta(days=options.days)
+        count = lock_registries(to.aws, bucket, until, mode=options.mode)
+        say(f"{bucket}: {count} objects of registries are kept until {until:%Y-%m-%d} at least ({options.mode})")
+
+
 _VERBS = {
     "up": _up,
     "down": _down,
@@ -176,6 +192,7 @@ _VERBS = {
     "publish": _publish,
     "smoke": _smoke,
     "destroy": _destroy,
+    "lock": _lock,
     "dags": _dags,
     "schedules": _schedules,
 }

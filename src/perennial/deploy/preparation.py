@@ -54,7 +54,9 @@ def complete(aws: Aws, parsed: templates.Templates, values: Mapping[str, str], o
             parsed.declaring(HTTP_API), HTTP_API, values["AllowedOrigin"], tokens=tokens
         )
         aws.client("apigatewayv2").update_api(ApiId=outputs["ApiId"], CorsConfiguration=cors)
-    rules = templates.lifecycle_of(parsed.declaring(DATA_BUCKET), DATA_BUCKET)
+        lock = {"ObjectLockEnabled": "Enabled"}
+        aws.client("s3").put_object_lock_configuration(Bucket=outputs["BucketName"], ObjectLockConfiguration=lock)
+    rules = templates.lifecycle_rules(parsed.properties(DATA_BUCKET, values))
     aws.client("s3").put_bucket_lifecycle_configuration(
         Bucket=outputs["BucketName"], LifecycleConfiguration={"Rules": rules}
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from perennial.deploy.resolution import Resolver
 from perennial.errors import DeployError
 
 STACK = "AWS::CloudFormation::Stack"
@@ -32,6 +33,17 @@ class Templates:
             if resource in template["Resources"]:
                 return template
         raise DeployError(f"No template declares {resource}.")
+
+    def properties(self, resource: str, values: Mapping[str, str]) -> dict[str, Any]:
+        """Those of a resource as CloudFormation reads them under the root's parameters: ``values``, or the defaults.
+
+        Nested templates call them alike. What only a deployment knows, such as an address, stays as it is written.
+        """
+        template = self.declaring(resource)
+        declared = self.root.get("Parameters", {})
+        known = {name: one["Default"] for name, one in declared.items() if "Default" in one} | dict(values)
+        found: dict[str, Any] = Resolver(template, known).resolved(template["Resources"][resource]["Properties"])
+        return found
 
 
 class _Loader(yaml.SafeLoader):
@@ -146,11 +158,6 @@ def cors_of(template: dict[str, Any], api: str, origin: str, *, tokens: bool) ->
     rules: dict[str, Any] = template["Resources"][api]["Properties"]["CorsConfiguration"]
     _, with_tokens, without = rules["AllowHeaders"]["Fn::If"]
     return rules | {"AllowOrigins": [origin], "AllowHeaders": with_tokens if tokens else without}
-
-
-def lifecycle_of(template: dict[str, Any], bucket: str) -> list[dict[str, Any]]:
-    """The lifecycle rules of a bucket, as S3's own API wants them."""
-    return lifecycle_rules(template["Resources"][bucket]["Properties"])
 
 
 def lifecycle_rules(properties: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -58,6 +58,7 @@ from perennial.keys.data import (
     receipt,
 )
 from perennial.keys.names import (
+    PROBE,
     segment,
 )
 from perennial.keys.page import (
@@ -76,6 +77,7 @@ from perennial.keys.registry import (
     log_entries,
     log_entry,
     registry_blob,
+    registry_of,
     version_manifest,
     version_signature,
     versions,
@@ -113,6 +115,7 @@ __all__ = [
     "FEEDBACK_KEY",
     "PAGE_INDEX",
     "PAGE_ROOT",
+    "PROBE",
     "BatchEnd",
     "LandingKind",
     "alias",
@@ -195,6 +198,7 @@ __all__ = [
     "quarantines",
     "receipt",
     "registry_blob",
+    "registry_of",
     "run_candidate",
     "run_step",
     "segment",

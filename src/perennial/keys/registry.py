@@ -5,6 +5,11 @@ from __future__ import annotations
 from perennial.keys.names import segment
 
 
+def registry_of(m: str) -> str:
+    """All that the registry keeps of a model."""
+    return f"{m}/registry/"
+
+
 def registry_blob(m: str, digest: str) -> str:
     return f"{m}/registry/blobs/sha256/{digest}"
 
