@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+PROBE = ".doctor/probe"
+"""What `perennial doctor` writes, to see whether S3 keeps its promise."""
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
