@@ -40,6 +40,7 @@ def describe_task(task: Any) -> dict[str, Any]:
         "mapped": task.is_mapped,
         "downstream": sorted(task.downstream_task_ids),
         "rule": task.trigger_rule.value,
+        "operator": task.task_type,
         "kinds": [kind.__name__ for kind in type(task).__mro__],
         "doc": task.doc_md or (getattr(task, "python_callable", None) and task.python_callable.__doc__),
         "settings": {name: str(getattr(task, name)) for name in TOLD if hasattr(task, name)},

@@ -15,6 +15,7 @@ from functools import cache
 
 import pytest
 
+from perennial.deploy.ministack import ACCOUNT
 from perennial.deploy.up import LocalStack
 from perennial.settings import Settings
 from perennial.store import Store
@@ -32,7 +33,9 @@ def shared_stack() -> LocalStack:
     # No time between two looks at an alias, so that a promotion is seen by the next request; and files of half a
     # megabyte are large enough to be scored in parts.
     source = f"arn:aws:s3:::{LAKE}/tables/*"
-    parameters = {"RefreshSeconds": "0", "PartBytes": "500000", "ScoringSource": source}
+    # The stack's own root may take the roles of jobs, which tests do in the place of AWS Batch.
+    root = f"arn:aws:iam::{ACCOUNT}:root"
+    parameters = {"RefreshSeconds": "0", "PartBytes": "500000", "ScoringSource": source, "JobPrincipals": root}
     context = chosen_stack(parameters)
     stack = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
