@@ -7,6 +7,7 @@ from obstore.exceptions import BaseError, NotSupportedError, PermissionDeniedErr
 from perennial.errors import NotFoundError, PerennialError, StoreRefused, StoreUnavailable
 
 REFUSALS = (PermissionDeniedError, UnauthenticatedError, NotSupportedError)
+_SKEWED = "RequestTimeTooSkewed"
 _UNREAD = "Encountered object with invalid path"
 RAISED = (BaseError, OSError, ValueError)  # obstore reports a missing object and an illegal key by built-in errors
 
@@ -23,10 +24,18 @@ def fault(key: str, error: Exception) -> PerennialError:
         )
     if isinstance(error, (*REFUSALS, FileNotFoundError, ValueError)):
         return refused(key, error)
+    if _SKEWED in str(error):  # a listing's refusal is of no type of its own
+        return refused(key, error)
     return StoreUnavailable(f"{key}: {reason(error)}", remedy="Check the endpoint, the credentials and the bucket.")
 
 
 def refused(key: str, error: Exception) -> StoreRefused:
+    """The error of a request that S3 refused, for its time if it says so."""
+    if _SKEWED in str(error):
+        return StoreRefused(
+            f"{key}: S3 says that this machine's clock is more than 15 minutes off.",
+            remedy="Set the clock, for one by `timedatectl set-ntp true`; `perennial doctor` says how far it is off.",
+        )
     return StoreRefused(f"{key}: {reason(error)}", remedy="Check the credentials, their permissions and the bucket.")
 
 

@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 
 def doctor(as_json: Json = False) -> None:
-    """Check versions, settings, the bucket, the API and each model's registry."""
+    """Look at the machine, the bucket, the clock, rights, quotas, functions, queues, alarms, keys and each registry."""
     from rich.console import Console  # takes longer to import than most commands to start
 
     from perennial.jobs.doctor import examine
