@@ -175,3 +175,40 @@ def test_jobs_are_bounded_and_cost_nothing_at_rest() -> None:
         retried = [rule for rule in properties["RetryStrategy"]["EvaluateOnExit"] if rule["Action"] == "RETRY"]
         assert {"Host EC2*", "Your Spot Task was interrupted*"} <= {rule.get("OnStatusReason") for rule in retried}
         assert properties["RetryStrategy"]["EvaluateOnExit"][-1] == {"OnReason": "*", "Action": "EXIT"}
+
+
+def place(request: Request) -> str:
+    """The folder of a key as ``docs/jobs.md`` names it."""
+    if request.bucket == "site":
+        return "site: data/monitor/" if "/monitor/" in request.key else "site: data/"
+    model, _, rest = request.key.partition("/")
+    first, *more = rest.split("/")
+    if model == "_perennial":
+        return f"{model}/{first}/"
+    if first == "runs":
+        return f"runs/{more[0]}" if more[0] == "lock.json" else f"runs/{more[0]}/" if more[0] == "outcomes" else (
+            f"runs/RUN/{more[1]}/"
+        )  # fmt: skip
+    collected = first == "landing" and more[:1] and more[0] in ("feedback", "labels", "gathered", "sql")
+    return f"{first}/{more[0]}/" if first in ("registry", "monitor", "batch") or collected else f"{first}/"
+
+
+def told(places: set[str]) -> str:
+    return ", ".join(f"`{one}`" for one in sorted(places)) or "nothing"
+
+
+def test_the_table_of_the_page_is_what_steps_ask_for(requests: frozenset[Request]) -> None:
+    page = (ROOT / "docs/jobs.md").read_text()
+    for step in {request.step for request in requests}:
+        own = [request for request in requests if request.step == step]
+        written, removed = (
+            {place(one) for one in own if one.action == action} for action in ("s3:PutObject", "s3:DeleteObject")
+        )
+        read = (
+            {place(one) for one in own}
+            - written
+            - (removed - {place(one) for one in own if "Delete" not in one.action})
+        )
+        role = "Airflow" if step in BESIDE else role_of(step)
+        ends = f"removes {told(removed)}" if removed else told(written)
+        assert f"| `{step}` | {role} | {told(read)} | {ends} |\n" in page
