@@ -131,3 +131,9 @@ def test_callers_move_slowly_and_back_on_an_alarm_that_there_is() -> None:
         assert preference["Type"] == {"Ref": "DeploymentPreference"}
         assert preference["Alarms"] and {str(one) for one in preference["Alarms"]} <= alarms
     assert stack_templates()[TEMPLATE]["Parameters"]["DeploymentPreference"]["Default"].startswith("Canary")
+
+
+def test_every_parameter_is_explained() -> None:
+    page = (ROOT / "docs/deploy.md").read_text()
+    missing = [name for name in stack_templates()[TEMPLATE]["Parameters"] if f"`{name}`" not in page]
+    assert not missing

@@ -306,6 +306,7 @@ def test_buckets_are_as_the_template_says(stack: LocalStack) -> None:
         assert rules[0]["ApplyServerSideEncryptionByDefault"]["SSEAlgorithm"] == "AES256"
     blocked = s3.get_public_access_block(Bucket=stack.bucket)["PublicAccessBlockConfiguration"]
     assert all(blocked.values())
-    parts, staged = s3.get_bucket_lifecycle_configuration(Bucket=stack.bucket)["Rules"]
+    parts, staged, replaced = s3.get_bucket_lifecycle_configuration(Bucket=stack.bucket)["Rules"]
+    assert replaced["NoncurrentVersionExpiration"] == {"NoncurrentDays": 90}
     assert parts["AbortIncompleteMultipartUpload"]["DaysAfterInitiation"] == 7
     assert (staged["Filter"]["Prefix"], staged["Expiration"]["Days"]) == ("_perennial/staging/", 7)

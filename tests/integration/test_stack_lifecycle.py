@@ -247,7 +247,7 @@ def test_a_template_that_is_refused_says_why(tmp_path: Path) -> None:
             TEMPLATE.read_text().replace("    Type: AWS::CloudFormation::Stack", "    Type: AWS::No::Thing")
         )
         with pytest.raises(DeployError, match=r"perennial-local: refused: .*AWS::No::Thing"):
-            deploy(embedded(emulator.endpoint_url), packages, broken)
+            deploy(embedded(emulator.endpoint_url), packages, broken, parameters=TRUST)
 
 
 def test_what_fails_within_a_nested_template_names_its_stack(tmp_path: Path) -> None:
@@ -255,12 +255,12 @@ def test_what_fails_within_a_nested_template_names_its_stack(tmp_path: Path) -> 
     shutil.copy(TEMPLATE, tmp_path)
     nested = tmp_path / "infra/stacks/scoring.yaml"
     nested.write_text(
-        nested.read_text().replace("  ScoringDeadAlarm:\n    Type: A", "  ScoringDeadAlarm:\n    Type: No")
+        nested.read_text().replace("  ScoringDeadQueue:\n    Type: A", "  ScoringDeadQueue:\n    Type: No")
     )
     with MiniStack(tmp_path / "aws") as emulator:
         packages = build_packages("local", BUILD, python=emulator.python)
-        with pytest.raises(DeployError, match=r"ROLLBACK_COMPLETE: Scoring: .*NoWS::CloudWatch::Alarm"):
-            deploy(embedded(emulator.endpoint_url), packages, tmp_path / "template.yaml")
+        with pytest.raises(DeployError, match=r"ROLLBACK_COMPLETE: Scoring: .*NoWS::SQS::Queue"):
+            deploy(embedded(emulator.endpoint_url), packages, tmp_path / "template.yaml", parameters=TRUST)
 
 
 def _address_of_this_machine() -> str:
