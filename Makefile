@@ -37,7 +37,7 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
 test: lint browser postgres java ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark schemas --if-possible vision
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark schemas images --if-possible vision
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
 lint: ## Check style, types, who imports whom, templates and what is known to be insecure

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from perennial.cli.output import Json, complain, show_json
-from perennial.errors import SettingsError
+from perennial.cli.output import Json, show_json
+
+FAULTY = 1
+"""What it ends with on any fault, whatever that is of."""
 
 
 def register(app: typer.Typer) -> None:
@@ -28,4 +30,5 @@ def doctor(as_json: Json = False) -> None:
             if finding.remedy and not finding.ok:
                 console.print(f"      {finding.remedy}")
     if not all(finding.ok for finding in findings):
-        complain(SettingsError("Something is wrong.", remedy="Follow the remedies above."))
+        typer.secho("error: Something is wrong. Follow the remedies.", fg=typer.colors.RED, err=True)
+        raise typer.Exit(FAULTY)
