@@ -83,7 +83,7 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
     from perennial.deploy.aws import aws_errors
     from perennial.deploy.stack import deploy
     from perennial.deploy.template import read_template
-    from perennial.deploy.trust import PARAMETER, trusted_keys
+    from perennial.deploy.trust import PARAMETER, SIGNS, signing_arn, trusted_keys
     from perennial.deploy.up import TEMPLATE
 
     authority = authority_of(os.environ)
@@ -96,6 +96,8 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
         takes_up(to.aws, to.stage)  # or it raises, before anything is built or made
     built = packages()
     given[PARAMETER] = trusted_keys(to.aws, to.stage, given.get(PARAMETER))
+    if SIGNS not in given and (arn := signing_arn(to.aws, to.stage)):
+        given[SIGNS] = arn
     return deploy(to.aws, built, TEMPLATE, stage=to.stage, parameters=given, authority=authority)
 
 

@@ -19,7 +19,7 @@ from perennial.trust import PublicKey, TrustedKeys
 
 TEMPLATE = ROOT / "infra/signing.yaml"
 LOCAL_KEY = ROOT / ".local/keys/signing.pem"
-PARAMETER = "TrustedKeys"
+PARAMETER, SIGNS = "TrustedKeys", "SigningKeyArn"
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def cloud_key(aws: Aws, stage: str) -> SigningKey:
 
     with aws_errors():
         outputs = apply_stack(aws, f"perennial-{stage}-signing", TEMPLATE.read_text(), {"Stage": stage})
-        arn = outputs["SigningKeyArn"]
+        arn = outputs[SIGNS]
         try:
             return SigningKey(f"kms:{arn}", kms_public_key(aws.client("kms"), arn))
         except SigningUnavailable as error:
@@ -78,15 +78,31 @@ def trusted_keys(aws: Aws, stage: str, given: str | None) -> str:
     return present or cloud_key(aws, stage).public.text
 
 
+def signing_arn(aws: Aws, stage: str) -> str | None:
+    """The ARN of the KMS key that signs for a stage; None where no stack of ``infra/signing.yaml`` made one.
+
+    Raises:
+        DeployError: CloudFormation refused.
+    """
+    with aws_errors():
+        stack = _stack(aws.client("cloudformation"), f"perennial-{stage}-signing")
+    return next((one["OutputValue"] for one in (stack or {}).get("Outputs", []) if one["OutputKey"] == SIGNS), None)
+
+
 def _present(cloudformation: Any, name: str) -> str | None:
     """What a stack trusts now; None where there is no such stack, or it was deployed before there was trust."""
+    stack = _stack(cloudformation, name) or {}
+    values = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
+    return values.get(PARAMETER) or None
+
+
+def _stack(cloudformation: Any, name: str) -> dict[str, Any] | None:
     from botocore.exceptions import ClientError
 
     try:
-        stack = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+        found: dict[str, Any] = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     except ClientError as error:
         if error.response["Error"]["Code"] == "ValidationError":  # so CloudFormation says that there is none
             return None
         raise
-    values = {one["ParameterKey"]: one["ParameterValue"] for one in stack.get("Parameters", [])}
-    return values.get(PARAMETER) or None
+    return found
