@@ -84,7 +84,7 @@ class StepOnBatch(DecoratedOperator, BatchOperator):  # type: ignore[misc]
             raise self._refused(context, asked.step, error) from error
         job = self._persist_links(context)
         if job["status"] in ENDED:
-            return self._ended(context, asked.step)
+            return self._ended(context)
         seconds = QUEUED_SECONDS + ATTEMPTS * request.seconds
         self.defer(
             trigger=StepTrigger(
@@ -95,10 +95,9 @@ class StepOnBatch(DecoratedOperator, BatchOperator):  # type: ignore[misc]
                 waiter_max_attempts=seconds // self.poll_interval + 1,
             ),
             method_name="execute_complete",
-            kwargs={"step": asked.step},
         )
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None, step: str = "") -> Any:
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Hand on what the step returned; its log becomes part of this one.
 
         Raises:
@@ -107,7 +106,7 @@ class StepOnBatch(DecoratedOperator, BatchOperator):  # type: ignore[misc]
         """
         context_merge(context, self.op_kwargs)  # names the instance of a mapped task
         self.job_id = (event or {})["job_id"]
-        return self._ended(context, step)
+        return self._ended(context)
 
     def submit_job(self, context: Context) -> None:
         """Submit the job, unless the one of an earlier try runs: its worker died before it could wait for it.
@@ -158,18 +157,18 @@ class StepOnBatch(DecoratedOperator, BatchOperator):  # type: ignore[misc]
         left = [job["jobId"] for job in jobs if not (job.get("isTerminated") or job.get("isCancelled"))]
         return str(left[0]) if left else None
 
-    def _ended(self, context: Context, step: str) -> Any:
+    def _ended(self, context: Context) -> Any:
         end = JobEnd.of(self.hook.get_job_description(self.job_id))
         if end.status not in ENDED:
             self.on_kill()
         lines = self._told()
         self._persist_cloudwatch_link(context)
-        problem = end.failure(step, lines)
+        problem = end.failure(lines)
         if problem is not None:
             raise failure(context, problem) from problem
         data = read_result(result_of_command(end.command) or "")
         if data is None:
-            missing = JobFailed(step, 1, f"job {end.job} ended well and left no result.")
+            missing = JobFailed(end.step, 1, f"job {end.job} ended well and left no result.")
             raise failure(context, missing) from missing
         return json.loads(data)
 

@@ -156,16 +156,19 @@ def test_of_two_attempts_the_first_result_stands(store: Store, tmp_path: Path) -
 
 
 def ended(status: str = "FAILED", reason: str = "Essential container in task exited", **container: Any) -> JobEnd:
-    return JobEnd.of({"jobId": "j1", "status": status, "statusReason": reason, "container": container})
+    command = ["python", "-m", "perennial.jobs", "train", "--result", "s3://models/result.json"]
+    return JobEnd.of(
+        {"jobId": "j1", "status": status, "statusReason": reason, "container": {"command": command, **container}}
+    )
 
 
 def test_a_job_that_ended_well_has_no_failure() -> None:
-    assert ended("SUCCEEDED", exitCode=0).failure("train", []) is None
+    assert ended("SUCCEEDED", exitCode=0).failure([]) is None
 
 
 @pytest.mark.parametrize(("code", "final"), [(3, True), (4, True), (6, False), (8, True), (10, False), (12, False)])
 def test_a_step_that_failed_says_why_as_it_does_on_this_machine(code: int, final: bool) -> None:
-    found = ended(exitCode=code).failure("train", ["reading", "row 7 is empty. Mend it."])
+    found = ended(exitCode=code).failure(["reading", "row 7 is empty. Mend it."])
     assert found is not None and (found.exit_code, found.final) == (code, final)
     assert str(found) == f"Step train failed with exit code {code}: row 7 is empty. Mend it. (job j1)"
 
@@ -192,12 +195,12 @@ def test_a_step_that_failed_says_why_as_it_does_on_this_machine(code: int, final
     ],
 )
 def test_what_is_not_the_steps_own_doing_is_told_by_batch(end: JobEnd, says: str, final: bool) -> None:
-    found = end.failure("train", [])
+    found = end.failure([])
     assert found is not None and says in str(found) and found.final is final
 
 
 def test_what_a_job_says_of_itself_is_added_where_its_exit_code_is_nobodys() -> None:
-    found = ended(exitCode=1).failure("train", ["Traceback", "MemoryError"])
+    found = ended(exitCode=1).failure(["Traceback", "MemoryError"])
     assert found is not None and str(found).endswith("job j1: Essential container in task exited; MemoryError")
 
 

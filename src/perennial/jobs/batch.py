@@ -34,6 +34,7 @@ TRAINING = frozenset({
     "monitor-check", "monitor-quality", "monitor-drift", "monitor-performance", "monitor-trial",
 })  # fmt: skip
 """Steps that read what users brought. They run under the trainer's role, which moves no champion and tells nobody."""
+MODULE = "perennial.jobs"
 PASSED_ON = ("airflow_url", "mlflow_uri")
 """Settings that the scheduler knows and a job definition does not."""
 
@@ -101,7 +102,7 @@ def job_request(
         name=name,
         queue=queue,
         definition=definition,
-        command=("python", "-m", "perennial.jobs", asked.step, *options, "--result", result),
+        command=("python", "-m", MODULE, asked.step, *options, "--result", result),
         environment={"PERENNIAL_CODE": code_version(path.resolve().parent), **_passed_on(settings)},
         size=size,
         result=result,

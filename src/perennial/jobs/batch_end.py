@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from perennial.jobs.batch import MODULE
 from perennial.jobs.local import JobFailed
 
 ENDED = frozenset({"SUCCEEDED", "FAILED"})
@@ -42,13 +44,20 @@ class JobEnd:
             command=tuple(container.get("command") or ()),
         )
 
-    def failure(self, step: str, lines: Sequence[str]) -> JobFailed | None:
+    @property
+    def step(self) -> str:
+        """The step that the job was told to run."""
+        after = [word for before, word in pairwise(self.command) if before == MODULE]
+        return after[0] if after else "of a job"
+
+    def failure(self, lines: Sequence[str]) -> JobFailed | None:
         """Why the step failed, None where it did not; ``lines`` are the last ones of the job's log.
 
         The error says whether trying again can help, as that of a step on this machine does.
         """
         if self.status == "SUCCEEDED":
             return None
+        step = self.step
         if self.status != "FAILED":
             return JobFailed(step, _UNKNOWN, f"job {self.job} has not ended: it is {self.status}{_more(self.reason)}.")
         said = f"{self.reason} {self.container}"
@@ -57,16 +66,16 @@ class JobEnd:
                 step, _KILLED, f"job {self.job}: its machine was taken away in every attempt ({self.reason})."
             )
         if OUT_OF_MEMORY in said:
-            return self._final(step, "had too little memory", "Set the spec's job.memory, or job.train.memory, higher.")
+            return self._final("had too little memory", "Set the spec's job.memory, or job.train.memory, higher.")
         if TOO_LONG in said:
-            return self._final(step, "ran out of time", "Set the spec's job.timeout, or job.train.timeout, higher.")
+            return self._final("ran out of time", "Set the spec's job.timeout, or job.train.timeout, higher.")
         if self.exit_code is not None and self.exit_code in _OURS and lines:
             return JobFailed(step, self.exit_code, f"{lines[-1]} (job {self.job})")
         told = "; ".join(_distinct(self.reason, self.container, *lines[-1:])) or "no reason is known"
         return JobFailed(step, self.exit_code or _UNKNOWN, f"job {self.job}: {told}")
 
-    def _final(self, step: str, what: str, remedy: str) -> JobFailed:
-        return JobFailed(step, self.exit_code or _KILLED, f"job {self.job} {what}. {remedy}", final=True)
+    def _final(self, what: str, remedy: str) -> JobFailed:
+        return JobFailed(self.step, self.exit_code or _KILLED, f"job {self.job} {what}. {remedy}", final=True)
 
 
 def _more(reason: str) -> str:
