@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -110,8 +111,10 @@ def test_a_request_leaves_its_line_after_its_prediction_s_in_the_function_s_grou
     models.promote(store, models.build(models.make_spec("logged")))
     request = api.post("/models/logged/predict", json=models.IRIS_RECORD).headers["x-request-id"]
     logs = client(stack, "logs")
-    events = logs.filter_log_events(logGroupName="/perennial/local/api", filterPattern=f'"{request}"')["events"]
-    found = [event["message"] for event in events if event["message"].startswith("{") and request in event["message"]]
+    deadline, found = time.monotonic() + 20, list[str]()
+    while len(found) < 2 and time.monotonic() < deadline:  # logs come after the answer
+        events = logs.filter_log_events(logGroupName="/perennial/local/api", filterPattern=f'"{request}"')["events"]
+        found = [one["message"] for one in events if one["message"].startswith("{") and request in one["message"]]
     prediction, line = map(json.loads, found)
     assert (prediction["kind"], prediction["request_id"]) == ("perennial.prediction", request)
     assert (line["model"], line["status"]) == ("logged", 200)

@@ -113,6 +113,7 @@ class TestTheBucketJudges:
         )  # fmt: skip
         assert store.get(entry.key).data == ROWS
 
+    @pytest.mark.needs("form-policies")
     def test_and_nothing_else_does(self, api: httpx.Client, store: Store) -> None:
         models.promote(store, models.build(models.make_spec("tampered")))
         fields = order(api, "tampered", name="a.csv").upload.fields
@@ -197,6 +198,7 @@ class TestResults:
                 f"filename*=UTF-8''Q1%20%22M%C3%A4rz%22%20100%25.{word}.csv"
             )
 
+    @pytest.mark.needs("iam")
     def test_a_link_gives_one_file_under_one_name(self, api: httpx.Client, made: CreatedBatch) -> None:
         found = ask(api, made)
         assert found.results and found.quarantine
@@ -259,6 +261,7 @@ def test_an_unknown_model_is_told(api: httpx.Client) -> None:
     assert (found.status_code, found.json()["type"]) == (404, "urn:perennial:problem:unknown-model")
 
 
+@pytest.mark.needs("iam")
 def test_results_in_a_place_of_its_own_are_read_by_nobody(stack: LocalStack, store: Store) -> None:
     key = keys.batch_out("private", "a.csv", "v", "0" * 32, "csv")
     store.put_new(key, b"secret")

@@ -13,6 +13,7 @@ from perennial import keys
 from perennial.deploy.retention import lock_registries
 from perennial.deploy.up import LocalStack
 from perennial.errors import DeployError
+from tests.support.endpoint import client
 
 UNTIL = datetime(2099, 1, 1, tzinfo=UTC)
 BLOB, ALIAS = keys.registry_blob("kept", "0"), keys.alias("kept", "champion")
@@ -23,7 +24,7 @@ MINE = (BLOB, keys.version_manifest("kept", "v1"), keys.log_entry("kept", 1), ke
 @pytest.fixture
 def bucket(stack: LocalStack) -> Iterator[str]:
     """One with Object Lock and without a policy."""
-    s3, name = stack.aws().client("s3"), f"locked-{uuid.uuid4().hex[:12]}"
+    s3, name = client(stack, "s3"), f"locked-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
     for key in (*MINE, *OTHERS):
         s3.put_object(Bucket=name, Key=key, Body=b"{}")
@@ -31,13 +32,13 @@ def bucket(stack: LocalStack) -> Iterator[str]:
 
 
 def kept(stack: LocalStack, bucket: str, key: str) -> tuple[str, datetime]:
-    found = stack.aws().client("s3").get_object_retention(Bucket=bucket, Key=key)["Retention"]
+    found = client(stack, "s3").get_object_retention(Bucket=bucket, Key=key)["Retention"]
     return found["Mode"], found["RetainUntilDate"]
 
 
 def test_all_of_a_registry_but_its_alias_is_kept_and_nothing_else(stack: LocalStack, bucket: str) -> None:
     assert lock_registries(stack.aws(), bucket, UNTIL) == len(MINE)
-    s3 = stack.aws().client("s3")
+    s3 = client(stack, "s3")
     for key in MINE:
         version = s3.head_object(Bucket=bucket, Key=key)["VersionId"]
         assert kept(stack, bucket, key) == ("GOVERNANCE", UNTIL)
@@ -59,7 +60,7 @@ def test_retention_is_lengthened_and_never_shortened(stack: LocalStack, bucket: 
 
 
 def test_the_stack_s_bucket_can_be_locked_and_another_says_what_to_do(stack: LocalStack) -> None:
-    lock = stack.aws().client("s3").get_object_lock_configuration(Bucket=stack.bucket)["ObjectLockConfiguration"]
+    lock = client(stack, "s3").get_object_lock_configuration(Bucket=stack.bucket)["ObjectLockConfiguration"]
     assert lock == {"ObjectLockEnabled": "Enabled"}
     with pytest.raises(DeployError, match=r"has no Object Lock\. `aws s3api put-object-lock-configuration"):
         lock_registries(stack.aws(), stack.site_bucket, UNTIL)

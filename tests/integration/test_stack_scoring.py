@@ -115,6 +115,7 @@ def impatient(stack: LocalStack) -> Iterator[None]:
     sqs.set_queue_attributes(QueueUrl=stack.scoring_queue, Attributes=before)
 
 
+@pytest.mark.needs("plain-event-keys")
 def test_files_of_every_kind_are_scored_and_bad_ones_say_why(stack: LocalStack, store: Store) -> None:
     built = champion(store, "dropped")
     table = io.BytesIO()

@@ -17,6 +17,8 @@ from tests.support.issuer import Issuer, make_key, serving_issuer
 
 AUDIENCE = "perennial-pages"
 
+pytestmark = pytest.mark.needs("jwt")
+
 
 @pytest.fixture(scope="module")
 def issuer() -> Iterator[Issuer]:

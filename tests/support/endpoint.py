@@ -29,6 +29,12 @@ LACKS: Mapping[str, Mapping[str, str]] = {
     "ministack": {},
     "localstack": {
         "iam": "it enforces no IAM policies: whoever calls may do everything",
+        "plain-event-keys": "its events of EventBridge say keys percent-encoded, which AWS does in those of S3 alone",
+        "jwt": "its HTTP APIs have no authorizers, and its CloudFormation looks at no Rules",
+        "form-policies": "it takes a form with a field that the form's policy does not name",
+        "counted-alarms": "its alarms do not look at what was counted in the minute that runs",
+        "quick-retries": "it waits a minute and more before it tries an event again",
+        "lax-filters": "it takes no filter policy that is none, as AWS",
     },
 }
 """Per kind of endpoint, what it does not have. ``@pytest.mark.needs(...)`` skips there, and nowhere else."""

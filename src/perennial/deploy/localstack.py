@@ -47,6 +47,7 @@ class LocalStackEmulator(Emulator):
             "SKIP_SSL_CERT_DOWNLOAD": "1",
             "DISABLE_EVENTS": "1",
             "DNS_ADDRESS": "0",
+            "S3_SKIP_SIGNATURE_VALIDATION": "0",  # or every link would do, however old
             "CFN_IGNORE_UNSUPPORTED_RESOURCE_TYPES": "1",  # such as budgets
             "LAMBDA_LIMITS_CODE_SIZE_ZIPPED": str(512 * 2**20),
             "LAMBDA_LIMITS_CODE_SIZE_UNZIPPED": str(512 * 2**20),
