@@ -47,6 +47,13 @@ def test_sam_finds_it_valid(path: Path) -> None:
     assert "is a valid SAM Template" in result.stdout
 
 
+def test_sam_build_leaves_the_packages_as_they_are(resources: dict[str, Any]) -> None:
+    """It would copy them without what is compiled, and say that it succeeded."""
+    functions = [one for one in resources.values() if one["Type"] == "AWS::Serverless::Function"]
+    assert functions
+    assert all(one["Metadata"] == {"SkipBuild": True} for one in functions)
+
+
 @ALL
 def test_it_can_be_read_in_one_go(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= MOST_LINES
