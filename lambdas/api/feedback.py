@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,11 +17,12 @@ from lambdas.api.only import only_model
 from lambdas.api.problems import Problem
 from lambdas.api.services import COLD_LOOK_SECONDS, services_of
 from lambdas.api.trace import trace_of
-from perennial.errors import IntegrityError, InvalidRecord, StoreUnavailable
+from perennial.errors import IntegrityError, InvalidRecord, NotFoundError, StoreUnavailable
 from perennial.serving.feedback import FIELD, is_late, truth_of
 from perennial.serving.ids import is_prediction_id
 from perennial.serving.labels import Label
 from perennial.serving.requests import BrokenJson
+from perennial.serving.tokens import Signer
 
 MAX_BYTES = 4096
 MAX_TEXT = 500
@@ -59,11 +60,13 @@ async def _answer(request: Request, model: str) -> Response:
     until = asyncio.get_running_loop().time() + REQUEST_SECONDS
     given = read_feedback(await read_json(request, MAX_BYTES))
     services, trace = services_of(request), trace_of(request.scope)
-    services.signing.prepare()
+    services.signing.prepare(make=False)
     manifest = (await services.snapshot(request, model)).predictor.manifest
-    with _told_as_unavailable(request):
+    signer: Signer | None = None
+    with _told_as_unavailable(request), suppress(NotFoundError):
         signer = await services.signing.get(_wait(until))
-    if not is_prediction_id(given.prediction_id) or not signer.accepts(model, given.prediction_id, given.token):
+    known = is_prediction_id(given.prediction_id)
+    if signer is None or not known or not signer.accepts(model, given.prediction_id, given.token):
         raise Problem(403, "invalid-feedback-token", "The token does not belong to that prediction of this model.")
     now = datetime.fromtimestamp(services.clock(), UTC)
     if is_late(manifest, given.prediction_id, now):

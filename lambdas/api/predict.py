@@ -37,7 +37,7 @@ async def predict_only(request: Request) -> Response:
 
 async def _answer(request: Request, model: str) -> Response:
     services = services_of(request)
-    services.signing.prepare()
+    services.signing.prepare(make=True)
     snapshot = await services.snapshot(request, model)
     requests = snapshot.requests
     if isinstance(requests, RequestSchema):

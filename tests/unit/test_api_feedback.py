@@ -394,6 +394,13 @@ class TestKey:
             202
         ] * 3
 
+    def test_feedback_before_any_prediction_is_nobody_s_and_makes_no_key(self, bucket: Bucket, call: Any) -> None:
+        """Who takes feedback may not be who may make the key; and a 503 would ask to send it again, and alarm."""
+        body = {"prediction_id": uuid7(Clock().now, bytes(10)), "feedback_token": "x"}
+        refused(say(call, body, "setosa"), 403, "invalid-feedback-token")
+        assert not bucket.writer.exists(keys.FEEDBACK_KEY)
+        assert say(call, predicted(call), "setosa").status == 202
+
     def test_unreadable_costs_the_token_and_nothing_else(
         self, bucket: Bucket, clock: Clock, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, IntegrityError
-from perennial.store import Store
+from perennial.store import Blob, Store
 
 KEY_BYTES = 32
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
@@ -45,14 +45,29 @@ def ensure_signer(store: Store, entropy: Callable[[int], bytes]) -> Signer:
         IntegrityError: what stands there is no key.
         StoreUnavailable: S3 does not answer, or refuses.
     """
+    signer = find_signer(store)
+    if signer is not None:
+        return signer
+    made = entropy(KEY_BYTES)
+    try:
+        store.put_new(keys.FEEDBACK_KEY, made)
+    except AlreadyExistsError:
+        return _of(store.get(keys.FEEDBACK_KEY))
+    return Signer(made)
+
+
+def find_signer(store: Store) -> Signer | None:
+    """The signer with the deployment's key; None where nobody has made one, so that no token was ever given out.
+
+    Raises:
+        IntegrityError: what stands there is no key.
+        StoreUnavailable: S3 does not answer, or refuses.
+    """
     found = store.find(keys.FEEDBACK_KEY)
-    if found is None:
-        made = entropy(KEY_BYTES)
-        try:
-            store.put_new(keys.FEEDBACK_KEY, made)
-            return Signer(made)
-        except AlreadyExistsError:
-            found = store.get(keys.FEEDBACK_KEY)
+    return None if found is None else _of(found)
+
+
+def _of(found: Blob) -> Signer:
     if len(found.data) != KEY_BYTES:
         raise IntegrityError(
             f"{keys.FEEDBACK_KEY} has {len(found.data)} bytes instead of {KEY_BYTES}.",
