@@ -105,6 +105,13 @@ def test_two_commands_on_one_stage_do_not_meet(account: str, tmp_path: Path) -> 
         ("TrustedKeys=abc", "Parameter TrustedKeys='abc': wrong"),
         ("ApiMegabytes", "PARAMETERS: 'ApiMegabytes' is no Name=value"),
         ("A='b", "PARAMETERS: No closing quotation"),
+        ("RequestRate=1_000", "A number from 1 to any"),
+        ("RequestRate=\u0661\u0662", "A number from 1 to any"),
+        ("MonthlyBudget=inf", "A number from 0 to any"),
+        ("MonthlyBudget=1e400", "A number from 0 to any"),
+        ("JobPrincipals=*", "Parameter JobPrincipals='\\*': wrong"),
+        ("JobPrincipals=arn:aws:iam::123456789012:role/a,*", "Parameter JobPrincipals"),
+        ("ApiMegabytes=1024 ApiMegabytes=2048", "PARAMETERS: ApiMegabytes is named twice"),
     ],
 )
 def test_a_wrong_parameter_is_told_before_anything_is_built(account: str, arguments: str, said: str) -> None:
@@ -113,6 +120,12 @@ def test_a_wrong_parameter_is_told_before_anything_is_built(account: str, argume
 
     with target("prod", None, print) as to, pytest.raises(DeployError, match=said):
         deploy_stage(to, arguments, build)
+
+
+def test_principals_are_arns_with_commas_between_them() -> None:
+    arns = "arn:aws:iam::123456789012:role/a,arn:aws:iam::123456789012:root"
+    check_parameters(KEYS | {"JobPrincipals": arns}, DECLARED)
+    check_parameters(KEYS | {"JobPrincipals": ""}, DECLARED)
 
 
 def test_a_missing_parameter_is_named() -> None:
@@ -127,16 +140,26 @@ def test_the_file_is_read_as_cloudformation_wants_it(tmp_path: Path) -> None:
         region="eu-west-1", parameters={"ApiMegabytes": "1769", "A": "true", "B": "1,x", "C": ""}
     )
     assert read_stage("other", tmp_path) == StageFile()
+    write(tmp_path, "b", "parameters: {A: 014, B: 1:30, C: no, D: 2026-13-45, E: }\n")
+    assert read_stage("b", tmp_path).parameters == {"A": "014", "B": "1:30", "C": "no", "D": "2026-13-45", "E": ""}
     assert read_arguments('A=1 B="two words" C=') == {"A": "1", "B": "two words", "C": ""}
 
 
 @pytest.mark.parametrize(
     "text",
-    ["account: 12", "regions: eu-west-1", "region: here", "parameters: [1]", "- a", "a: [", "account: 123456789012"],
-)
+    ["account: 12", "regions: eu-west-1", "region: here", "parameters: [1]", "- a", "a: [", "false", "[" * 3_000,
+     "parameters: {A: {b: 1}}", "parameters: {A: [[1]]}", "parameters: {A: 1, A: 2}", "account:\nregion: 1\nregion: 2",
+     "!!python/object/apply:os.system [id]", "parameters: !!map {A: &a [*a]}"],
+)  # fmt: skip
 def test_a_wrong_file_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(DeployError, match=r"prod\.yaml: "):
         read_stage("prod", write(tmp_path, "prod", text))
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "prod.yaml").write_bytes(b"\xff\xfe")
+    with pytest.raises(DeployError, match=r"prod\.yaml: cannot be read"):
+        read_stage("prod", tmp_path)
 
 
 def test_the_example_is_right() -> None:

@@ -20,6 +20,7 @@ from perennial.errors import DeployError
 FOLDER = ROOT / "infra/stages"
 OF_THE_DEPLOYMENT = frozenset({"Stage", "ExistingData", "Transport"})
 """Parameters that follow from where is deployed, and are nobody's to choose."""
+_NUMBER = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?")
 
 
 class StageFile(BaseModel):
@@ -34,8 +35,25 @@ class StageFile(BaseModel):
     @field_validator("parameters", mode="before")
     @classmethod
     def _as_text(cls, value: Any) -> Any:
-        """CloudFormation takes texts; YAML makes numbers, booleans and lists of some."""
-        return {str(name): _text(one) for name, one in value.items()} if isinstance(value, dict) else value
+        """CloudFormation takes texts, and lists with commas between them."""
+        return {name: _text(one) for name, one in value.items()} if isinstance(value, dict) else value
+
+
+class _Texts(yaml.BaseLoader):
+    """YAML whose scalars are the texts that stand there: 014 is no octal 12, 1:30 no 90, and no is no boolean."""
+
+
+def _once(loader: _Texts, node: yaml.MappingNode) -> dict[Any, Any]:
+    """A mapping that names nothing twice; YAML itself would take what comes last."""
+    found = loader.construct_mapping(node, deep=True)
+    if len(found) < len(node.value):
+        keys = [loader.construct_object(key) for key, _ in node.value]
+        twice = next(key for number, key in enumerate(keys) if key in keys[:number])
+        raise yaml.constructor.ConstructorError(None, None, f"{twice!r} is named twice", node.start_mark)
+    return found
+
+
+_Texts.add_constructor("tag:yaml.org,2002:map", _once)
 
 
 def read_stage(stage: str, folder: Path = FOLDER) -> StageFile:
@@ -48,8 +66,8 @@ def read_stage(stage: str, folder: Path = FOLDER) -> StageFile:
     if not path.is_file():
         return StageFile()
     try:
-        return StageFile.model_validate(yaml.safe_load(path.read_text()) or {})
-    except (yaml.YAMLError, OSError) as error:
+        return StageFile.model_validate(yaml.load(path.read_text(encoding="utf-8"), _Texts) or {})  # noqa: S506 - makes texts
+    except (yaml.YAMLError, OSError, UnicodeDecodeError, RecursionError) as error:
         raise DeployError(f"{path}: cannot be read: {' '.join(str(error).split())[:200]}") from error
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
@@ -73,7 +91,12 @@ def read_arguments(text: str) -> dict[str, str]:
     wrong = [word for word in words if not re.fullmatch(r"\w+=.*", word, re.DOTALL)]
     if wrong:
         raise DeployError(f"PARAMETERS: {wrong[0]!r} is no Name=value.", remedy='Write PARAMETERS="Name=value".')
-    return dict(word.split("=", 1) for word in words)
+    pairs = [word.split("=", 1) for word in words]
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise DeployError(f"PARAMETERS: {name} is named twice.", remedy="Name it once.")
+    return dict(pairs)
 
 
 def check_parameters(given: Mapping[str, str], declared: Mapping[str, Mapping[str, Any]]) -> None:
@@ -94,7 +117,7 @@ def check_parameters(given: Mapping[str, str], declared: Mapping[str, Mapping[st
 
 
 def _check(name: str, value: str, rule: Mapping[str, Any]) -> None:
-    allowed = [_text(one) for one in rule.get("AllowedValues", [])]
+    allowed = [str(one) for one in rule.get("AllowedValues", [])]
     right = None
     if allowed and value not in allowed:
         right = f"One of {', '.join(allowed)}"
@@ -102,17 +125,21 @@ def _check(name: str, value: str, rule: Mapping[str, Any]) -> None:
         right = f"A number from {rule.get('MinValue', 'any')} to {rule.get('MaxValue', 'any')}"
     elif len(value) > int(rule.get("MaxLength", len(value))):
         right = f"At most {rule['MaxLength']} characters"
-    elif "AllowedPattern" in rule and not re.fullmatch(rule["AllowedPattern"], value):
+    elif "AllowedPattern" in rule and not all(re.fullmatch(rule["AllowedPattern"], one) for one in _each(value, rule)):
         right = f"A text like {rule['AllowedPattern']}"
     if right:
         raise DeployError(f"Parameter {name}={value[:60]!r}: wrong. {right} is right. {_about(rule)}")
 
 
+def _each(value: str, rule: Mapping[str, Any]) -> list[str]:
+    """What a pattern is compared with: of a list, each of its values."""
+    return [one.strip() for one in value.split(",")] if rule.get("Type") == "CommaDelimitedList" else [value]
+
+
 def _within(value: str, rule: Mapping[str, Any]) -> bool:
-    try:
-        number = float(value)
-    except ValueError:
+    if not _NUMBER.fullmatch(value):  # Python takes nan, 1_000 and digits of every script for numbers too
         return False
+    number = float(value)
     return float(rule.get("MinValue", number)) <= number <= float(rule.get("MaxValue", number))
 
 
@@ -120,13 +147,8 @@ def _about(rule: Mapping[str, Any]) -> str:
     return " ".join(str(rule.get("Description", "")).split())
 
 
-def _text(value: Any) -> str:
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case None:
-            return ""
-        case list():
-            return ",".join(map(_text, value))
-        case _:
-            return str(value)
+def _text(value: Any) -> Any:
+    """A list as one text; what else is no text stays, to be refused."""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ",".join(value)
+    return "" if value in ("null", "~") else value
