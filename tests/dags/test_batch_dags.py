@@ -36,6 +36,7 @@ DAGS = ROOT / "airflow/dags"
 Described = dict[str, Any]
 JOB = "job: {runner: batch, vcpu: 0.5, memory: 2 GB, timeout: 1h, train: {vcpu: 2, memory: 8 GB, timeout: 2h}}\n"
 BATCH = SPEC.replace("name: shop", "name: batch-shop") + "retrain: {schedule: null}\nmonitor: {schedule: null}\n" + JOB
+WAITS = {6, 10}
 BESIDE = {"acquire", "release", "report_failure"}
 ROLES = {"TrainerRoleArn": "arn:aws:iam::000000000000:role/t", "PromoterRoleArn": "arn:aws:iam::000000000000:role/p"}
 
@@ -84,7 +85,10 @@ def test_a_training_of_jobs_ends_with_a_champion_and_one_that_fails_says_why(
     assert (head.version, head.generation) == (outcome.version, 1)
     assert check(store, spec.name) == ()
 
-    done = [job for job in jobs_of(deployed, deployed.outputs["JobQueue"]) if job["jobName"].startswith("batch-shop")]
+    jobs = [job for job in jobs_of(deployed, deployed.outputs["JobQueue"]) if job["jobName"].startswith("batch-shop")]
+    done = [job for job in jobs if job["status"] == "SUCCEEDED"]
+    told = [(job["jobName"], job["statusReason"], job["container"].get("exitCode")) for job in jobs if job not in done]
+    assert {code for *_, code in told} <= WAITS, told  # a machine that is too busy is waited for
     steps = [job["container"]["command"][3] for job in done]
     assert steps == [
         "collect", "snapshot", "train", "train", "select", "register", "gate", "promote", "smoke", "conclude",
@@ -98,8 +102,6 @@ def test_a_training_of_jobs_ends_with_a_champion_and_one_that_fails_says_why(
     assert bad.tasks["snapshot"] == "failed" and bad.tasks["report_failure"] == "failed"
     (job,) = [job for job in jobs_of(deployed, deployed.outputs["JobQueue"]) if "empty-shop-snapshot" in job["jobName"]]
     code = job["container"]["exitCode"]
-    told = [line for line in bad.log.splitlines() if "error" in line or "rror:" in line]
-    assert "Step snapshot failed" in bad.log, "\n".join(told)[-6000:]
     (said,) = set(re.findall(r"snapshot: (Step snapshot failed with exit code .*?\(job [0-9a-f-]+\))", bad.log))
     assert said.startswith(f"Step snapshot failed with exit code {code}: ") and job["jobId"] in said
     assert "empty-shop/landing/" in said and code in FINAL  # tried once
