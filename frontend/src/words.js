@@ -108,6 +108,12 @@ export function explain(error) {
         advice: failure.detail || "The model may have been removed; load the page again.",
       };
     case "refused":
+      if (isStranger(failure)) {
+        return {
+          title: "This page may not do that here.",
+          advice: "The API only takes it from callers it knows. Who runs this deployment can open it, or name another way.",
+        };
+      }
       return {
         title: "The API refused the request.",
         advice: failure.detail || `It answered with status ${failure.status}.`,
@@ -146,6 +152,10 @@ export function feedbackThanks(receipt, truth) {
 export function explainFeedback(error) {
   const failure = /** @type {ApiError} */ (error);
   const final = (/** @type {string} */ words) => ({ words, again: false, field: false });
+  if (isStranger(failure)) {
+    const { title, advice } = explain(error);
+    return final(`Not taken. ${title} ${advice}`);
+  }
   switch (failure?.status) {
     case 403:
       return final("Not taken: this page may not speak for that prediction. Ask again to get a new one.");
@@ -160,6 +170,11 @@ export function explainFeedback(error) {
       return { words: `Not stored. ${title} ${advice}`, again: true, field: false };
     }
   }
+}
+
+/** Whether the gateway asked who calls: the API itself would have said more. */
+function isStranger(/** @type {ApiError} */ failure) {
+  return !failure?.detail && [401, 403].includes(failure?.status);
 }
 
 function wait(seconds) {

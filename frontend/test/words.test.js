@@ -75,8 +75,21 @@ test("each failure says what happened and what to do", () => {
   assert.equal(explain(new Error("cannot draw")).advice, "cannot draw");
 });
 
+test("who is asked for a name and has none is told so, unless the API says more", () => {
+  for (const status of [401, 403]) {
+    const { title, advice } = explain(new ApiError("refused", { status }));
+    assert.equal(title, "This page may not do that here.");
+    assert.match(advice, /only takes it from callers it knows/);
+    assert.equal(explain(new ApiError("refused", { status, detail: "Said." })).advice, "Said.");
+    const feedback = explainFeedback(new ApiError("refused", { status }));
+    assert.match(feedback.words, /^Not taken\. This page may not do that here\./);
+    assert.equal(feedback.again, false);
+  }
+  assert.match(explain(new ApiError("refused", { status: 415 })).advice, /status 415/);
+});
+
 test("each outcome of feedback has its own words, and says whether to try again", () => {
-  const refused = (status) => explainFeedback(new ApiError("refused", { status }));
+  const refused = (status) => explainFeedback(new ApiError("refused", { status, detail: "Said by the API." }));
   const final = [403, 409, 410].map(refused);
   assert.equal(new Set(final.map((each) => each.words)).size, 3);
   for (const each of final) assert.deepEqual([each.again, each.field], [false, false]);

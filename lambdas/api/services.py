@@ -83,9 +83,9 @@ class Services:
                 self.telemetry.failed(state.failure.error, trace)
         if found.challenger is not None and found.challenger.status != "on":
             trace.challenger = "off"
-            trace.unverified |= isinstance(found.challenger.problem, IntegrityError)
             known = before.snapshot.challenger if before and before.snapshot else None
-            if found.challenger.problem is not None and found.challenger is not known:
+            if found.challenger.problem is not None and found.challenger is not known:  # told once a look
+                trace.unverified |= isinstance(found.challenger.problem, IntegrityError)
                 self.telemetry.failed(found.challenger.problem, trace)
         return found
 

@@ -134,6 +134,7 @@ def test_a_damaged_challenger_is_counted_and_the_champion_answers_all(
     out = capsys.readouterr().out
     lines = request_lines(out)
     assert [line["ChallengerOff"] for line in lines] == [1, 1]
+    assert [line.get("IntegrityFailure") for line in lines] == [1, None]  # an alarm tells it once a look
     assert all(line["level"] == "WARNING" for line in lines)
     assert out.count("does not match its digest") >= 1
     assert call("GET", "/ready").json["models"][0]["trial"]["status"] == "off"
