@@ -30,7 +30,7 @@ from perennial.cli.output import guarded
 
 EPILOG = (
     "Exit codes: 0 done; 1 unexpected; 2 usage or settings; 3 spec; 4 data; 5 not found; 6 conflict; "
-    "7 integrity; 8 training or export; 9 not promoted; 10 S3 or Airflow unavailable; 11 deployment; "
+    "7 integrity; 8 training or export; 9 not promoted; 10 S3, KMS or Airflow unavailable; 11 deployment; "
     "12 smoke test failed; 13 files without a result."
 )
 

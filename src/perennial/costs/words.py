@@ -28,7 +28,7 @@ def text(found: Estimate) -> str:
         lines += [row for line in found.lines if line.group == group for row in _rows(line)]
         lines.append("")
     lines.append(f"{'Together':<64}{money(found.dollars):>12}")
-    lines.append(f"{'of it at rest, whatever is used':<64}{money(found.at_rest):>12}")
+    lines.append(f"{'of it by the stage at rest, whatever is used':<64}{money(found.at_rest):>12}")
     if found.leaning:
         lines.append(f"{'not charged, being free for ever (once for each account)':<64}{money(found.leaning):>12}")
     lines += ["", *_notes(found)]
