@@ -1,4 +1,4 @@
-"""``python -m perennial.deploy up [--detach] | down | package | gate | form | cloud | publish | dags | destroy``."""
+"""``python -m perennial.deploy VERB``: a local stack, packages, and the stages on AWS; ``--help`` lists the verbs."""
 
 from __future__ import annotations
 
