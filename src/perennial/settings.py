@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from perennial.errors import SettingsError
 from perennial.trust import TrustedKeys
 
+API_MEGABYTES = 1024
+"""Memory (MiB) of a server, where nothing else is said; as ``template.yaml`` has it."""
 STACK_FILE = Path(".local/stack.json")
 
 
@@ -31,6 +33,7 @@ class Settings(BaseModel):
     ``large_trainer_job`` those for jobs beyond Fargate's sizes. ``part_bytes`` is about how much of a file one
     function scores in one go. ``trusted_keys`` are the public keys that versions must be signed with, or the word
     ``unsigned``; ``signing_key`` is what they are signed with here: a key file, or ``kms:`` and a key's ARN or alias.
+    ``api_megabytes`` is the memory (MiB) that a server has, which a version must do with to be promoted.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +63,7 @@ class Settings(BaseModel):
     allowed_origin: str | None = Field(default=None, pattern=r"^https?://[^/\s*]+$")
     trusted_keys: str | None = None
     signing_key: str | None = None
+    api_megabytes: int = Field(default=API_MEGABYTES, ge=128)
 
     @field_validator("trusted_keys")
     @classmethod
@@ -160,6 +164,7 @@ VARIABLES = {
     "allowed_origin": "PERENNIAL_ALLOWED_ORIGIN",
     "trusted_keys": "PERENNIAL_TRUSTED_KEYS",
     "signing_key": "PERENNIAL_SIGNING_KEY",
+    "api_megabytes": "PERENNIAL_API_MEGABYTES",
 }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from perennial import keys
+from perennial.deploy.template import read_template
 from perennial.settings import VARIABLES, Settings
-from tests.support.templates import TEMPLATE, pattern_of, stack_resources, stack_templates
+from tests.support.templates import ROOT, TEMPLATE, pattern_of, stack_resources, stack_templates
 
 JOB, NAME = "0" * 32, f"api/{'0' * 32}/in.csv"
 
@@ -84,3 +85,15 @@ def test_no_path_is_logged(template: dict[str, Any]) -> None:
     """It may hold the id of a batch."""
     written = template["Resources"]["ApiStage"]["Properties"]["AccessLogSettings"]["Format"]
     assert "path" not in written.lower() and "$context.integration.requestId" in written
+
+
+def test_the_memory_of_a_server_is_one_setting(template: dict[str, Any]) -> None:
+    parameter = template["Parameters"]["ApiMegabytes"]
+    assert parameter["Default"] == Settings.model_fields["api_megabytes"].default
+    for path in ("infra/batch.yaml", "infra/scheduler.yaml"):
+        declared = read_template(ROOT / path)["Parameters"]["ApiMegabytes"]
+        assert [declared[name] for name in ("Default", "MinValue", "MaxValue")] == [
+            parameter[name] for name in ("Default", "MinValue", "MaxValue")
+        ]
+        said = {"Name": VARIABLES["api_megabytes"], "Value": {"Ref": "ApiMegabytes"}}
+        assert str(said) in str(read_template(ROOT / path)["Resources"])

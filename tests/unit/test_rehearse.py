@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from perennial.errors import PromotionRefused
-from perennial.jobs.rehearse import LIMITS, answer_edges, edges, rehearse
+from perennial.jobs.rehearse import LIMITS, answer_edges, edges, limits_for, rehearse
 from perennial.registry.manifest import ModelManifest
 from perennial.serving.predictor import Predictor
 from perennial.store import memory_store
@@ -40,9 +40,9 @@ def regression(nodes: list[Any], constants: list[Any]) -> Made:
     return Made(make_manifest(spec, (), onnx), onnx)
 
 
-def bomb() -> Made:
-    """A few bytes that ask for 2 GB."""
-    shape = numpy_helper.from_array(np.array([2 * 2**30 // 8], np.int64), "shape")
+def bomb(megabytes: int = 2048) -> Made:
+    """A few bytes that ask for so much memory when they are run."""
+    shape = numpy_helper.from_array(np.array([(megabytes << 20) // 8], np.int64), "shape")
     one = numpy_helper.from_array(np.array([1.0]), "value")
     return regression(
         [helper.make_node("ConstantOfShape", ["shape"], ["large"], value=one),
@@ -80,6 +80,20 @@ def test_what_asks_for_all_memory_is_refused() -> None:
     store, made = memory_store(), bomb()
     with pytest.raises(PromotionRefused, match=r"may not serve: it cannot be run: .*ConstantOfShape"):
         rehearse(store, "m", register(store, made), limits=QUICK)
+
+
+def test_what_takes_more_than_the_function_has_is_refused() -> None:
+    store, made = memory_store(), bomb(300)
+    version = register(store, made)
+    rehearse(store, "m", version)
+    with pytest.raises(PromotionRefused, match=r"takes [\d,]{3,} of the 512 MB that the API has") as refused:
+        rehearse(store, "m", version, megabytes=512)
+    assert "ApiMegabytes" in str(refused.value.remedy) and "PERENNIAL_API_MEGABYTES" in str(refused.value.remedy)
+
+
+def test_a_larger_function_bounds_the_process_less() -> None:
+    assert limits_for(512) == limits_for(1024) == LIMITS
+    assert limits_for(4096).memory > 4096 << 20
 
 
 def test_what_never_ends_is_refused() -> None:

@@ -115,7 +115,7 @@ def promote(
     if mode is not None:
         begin(registry, settings, model, version, mode, op_id=op_id, reason=reason, as_json=as_json)
         return
-    rehearse(registry.store, model, version)
+    rehearse(registry.store, model, version, megabytes=settings.api_megabytes)
     entry = registry.promote(
         model, version, op_id=op_id or f"cli-{uuid.uuid4()}", actor=actor(), reason=reason, now=datetime.now(UTC)
     )

@@ -75,7 +75,7 @@ def begin(
     """Put a version on trial, once its first run has shown it to be harmless."""
     from perennial.jobs.rehearse import rehearse
 
-    rehearse(registry.store, model, version)
+    rehearse(registry.store, model, version, megabytes=settings.api_megabytes)
     entry = start_trial(
         registry.store, model, version, mode=asked.mode, share=asked.share, op_id=op_id or f"cli-{uuid.uuid4()}",
         actor=actor(), reason=reason, now=datetime.now(UTC),

@@ -51,7 +51,7 @@ def batch_beside(aws: Aws, stage: str) -> Beside:
         raise DeployError(
             f"Stack {name} has no image yet.", remedy="Push one, and deploy infra/batch.yaml with Image=."
         )
-    same = ("Image", "ApiUrl", "SiteUrl", "TrustedKeys", "PublicAddress")
+    same = ("Image", "ApiUrl", "SiteUrl", "TrustedKeys", "ApiMegabytes", "PublicAddress")
     found = {name: given[name] for name in same if given.get(name)}
     key = given.get("SigningKey", "").removeprefix("kms:")
     return Beside(found | {"ExecutionRoleArn": told["ExecutionRoleArn"]} | ({"SigningKeyArn": key} if key else {}))

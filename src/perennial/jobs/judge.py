@@ -56,7 +56,7 @@ def promote(w: Workspace) -> PromoteResult:
 
     def compute() -> PromoteResult:
         decision, answer = _decision(w), _allowed(w)
-        rehearse(w.store, w.spec.name, decision.candidate)
+        rehearse(w.store, w.spec.name, decision.candidate, megabytes=w.server_megabytes)
         entry = Registry(w.store).promote(
             w.spec.name,
             decision.candidate,

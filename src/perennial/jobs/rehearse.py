@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,7 @@ from perennial.confined import Limits, confine, run_confined
 from perennial.errors import IntegrityError, NotFoundError, PromotionRefused
 from perennial.registry.manifest import MODEL_FILE, ModelManifest
 from perennial.registry.verify import read_file, read_manifest
+from perennial.settings import API_MEGABYTES, VARIABLES
 from perennial.store import Store
 
 if TYPE_CHECKING:
@@ -26,29 +29,48 @@ if TYPE_CHECKING:
     from perennial.serving.predictor import Predictor
 
 LIMITS = Limits(seconds=60, memory=2 << 30, file_bytes=1 << 20)
+MAPPED = 1 << 30
+"""Bytes of address space that a process has beyond the memory it takes: libraries, and what allocators reserve."""
 ROWS = 1000
 """As many as one request may hold."""
 SEED = 0
 FAR = 1e6
 """A number where the spec bounds none."""
+_VARIABLE = VARIABLES["api_megabytes"]
 _MANIFEST, _GRAPH, _REPORT = "manifest.json", "graph.onnx", "report.json"
 
 
 class _Report(BaseModel):
-    """What the process found: why the version may not serve, or nothing."""
+    """What the process found: why the version may not serve, or nothing; and ``peak``, the bytes it took at most."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     problem: str = ""
+    peak: int = 0
 
 
-def rehearse(store: Store, model: str, version: str, *, limits: Limits = LIMITS) -> None:
-    """Run a published version for the first time, within ``limits``.
+def limits_for(megabytes: int) -> Limits:
+    """What a first run may take before it is ended, where a server has so much memory (MiB)."""
+    return replace(LIMITS, memory=max(LIMITS.memory, (megabytes << 20) + MAPPED))
+
+
+def rehearse(
+    store: Store, model: str, version: str, *, megabytes: int = API_MEGABYTES, limits: Limits | None = None
+) -> None:
+    """Run a published version for the first time.
+
+    Args:
+        store: of the model.
+        model: its name.
+        version: of it.
+        megabytes: MiB that the servers have; a version that takes more is refused, where the system tells how much.
+        limits: at which the process is ended; by default those of ``limits_for``.
 
     Raises:
         PromotionRefused: it cannot be verified, cannot be run, or takes too long or too much.
         StoreUnavailable: S3 did not answer.
     """
+    limits = limits or limits_for(megabytes)
     try:
         manifest = read_manifest(store, model, version)
         graph = read_file(store, manifest, MODEL_FILE)
@@ -59,21 +81,26 @@ def rehearse(store: Store, model: str, version: str, *, limits: Limits = LIMITS)
         (folder / _MANIFEST).write_bytes(manifest.to_bytes())
         (folder / _GRAPH).write_bytes(graph)
         code = run_confined("perennial.jobs.rehearse", folder, limits)
-        problem = _problem(folder, code, limits)
-    if problem:
+        report = _report(folder, code, limits)
+    if report.problem:
         raise PromotionRefused(
-            f"{version} may not serve: {problem}", remedy="Train it again, or choose another version."
+            f"{version} may not serve: {report.problem}", remedy="Train it again, or choose another version."
+        )
+    if report.peak > megabytes << 20:
+        raise PromotionRefused(
+            f"{version} may not serve: it takes {report.peak >> 20:,} of the {megabytes:,} MB that the API has.",
+            remedy=f"Train a smaller one, or raise ApiMegabytes of the deployment, and {_VARIABLE} here with it.",
         )
 
 
-def _problem(folder: Path, code: int | None, limits: Limits) -> str:
-    """What went wrong in the process, or nothing."""
+def _report(folder: Path, code: int | None, limits: Limits) -> _Report:
+    """What the process found, or what became of it."""
     if code is None:
-        return f"its first run took longer than {limits.seconds:g} s."
+        return _Report(problem=f"its first run took longer than {limits.seconds:g} s.")
     try:
-        return _Report.model_validate_json((folder / _REPORT).read_bytes()).problem
+        return _Report.model_validate_json((folder / _REPORT).read_bytes())
     except (FileNotFoundError, ValidationError):
-        return f"its first run ended with code {code}, within {limits}."
+        return _Report(problem=f"its first run ended with code {code}, within {limits}.")
 
 
 def _main(arguments: list[str]) -> None:
@@ -85,13 +112,25 @@ def _main(arguments: list[str]) -> None:
     manifest = ModelManifest.read((folder / _MANIFEST).read_bytes())
     try:
         answer_edges(Predictor(manifest, (folder / _GRAPH).read_bytes()))
-        report = _Report()
+        report = _Report(peak=_peak())
     except IntegrityError as error:
         report = _Report(problem=error.message)
     except fatal as error:
         reason = (str(error).strip().splitlines() or ["it takes too much memory"])[0][:200]
         report = _Report(problem=f"it cannot be run: {reason.rstrip('.')}.")
     (folder / _REPORT).write_text(report.model_dump_json())
+
+
+def _peak() -> int:
+    """Most bytes that this process has held in memory so far; 0 where the system does not say.
+
+    Not ``ru_maxrss``, in which Linux counts what the parent held before it started this program.
+    """
+    with suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) << 10
+    return 0
 
 
 def answer_edges(predictor: Predictor) -> None:

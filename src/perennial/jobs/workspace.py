@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 from perennial.errors import AlreadyExistsError, SettingsError
 from perennial.jobs.code import code_version
 from perennial.jobs.results import StepResult
-from perennial.settings import Settings
+from perennial.settings import API_MEGABYTES, Settings
 from perennial.spec import ModelSpec, canonical, load_spec
 from perennial.store import Store
 from perennial.store_opening import open_store
@@ -56,6 +56,11 @@ class Workspace:
             else:
                 return result
         return kind.model_validate_json(found.data)
+
+    @property
+    def server_megabytes(self) -> int:
+        """Memory (MiB) of the servers that a version must do with."""
+        return self.settings.api_megabytes if self.settings else API_MEGABYTES
 
     @property
     def attempt(self) -> str:
