@@ -17,6 +17,7 @@ from perennial.deploy.ours import builds_bucket, data_bucket, find_stack
 from perennial.deploy.package import build_packages
 from perennial.deploy.site import publish
 from perennial.deploy.stack import Deployed, deploy
+from perennial.deploy.trust import cloud_key
 from perennial.deploy.up import BUILD, TEMPLATE, embedded
 from perennial.errors import DeployError
 from perennial.store_opening import open_store
@@ -139,6 +140,38 @@ def test_companions_go_first_and_those_of_other_stages_stay(aws: Aws) -> None:
     removed = [line.split()[2] for line in said if line.startswith("Removing")]
     assert removed == ["perennial-a-batch", "perennial-a"]
     assert find_stack(aws, "perennial-a-b") is not None
+
+
+def test_keys_are_retired_though_it_was_interrupted(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the stack is gone, nothing names the key: it would cost for ever, and its alias be in the way."""
+    kms, key = aws.client("kms"), cloud_key(aws, "keyed").name.removeprefix("kms:")
+    real = Aws.client
+
+    def interrupted(self: Aws, service: str) -> Any:
+        client = real(self, service)
+        if service == "cloudformation":
+            client.delete_stack = lambda **given: (_ for _ in ()).throw(KeyboardInterrupt)
+        return client
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Aws, "client", interrupted)
+        destroy(aws, "keyed", delete_data=True, confirm="keyed", say=print)
+    destroy(aws, "keyed", delete_data=True, confirm="keyed", say=print)
+    assert kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "PendingDeletion"
+    assert not [one for one in kms.list_aliases()["Aliases"] if "keyed" in one["AliasName"]]
+    assert find_stack(aws, "perennial-keyed-signing") is None
+
+
+def test_the_key_stays_with_the_data(aws: Aws) -> None:
+    key = cloud_key(aws, "kept").name.removeprefix("kms:")
+    given = {name: {"Type": "String"} for name in ("Stage", "TrustedKeys")}
+    ours = TOPIC | {"Description": "Perennial - test", "Parameters": given}
+    begin(aws, "perennial-kept", ours, Stage="kept", TrustedKeys="one,two")
+    said: list[str] = []
+    destroy(aws, "kept", say=said.append)
+    assert find_stack(aws, "perennial-kept") is None and find_stack(aws, "perennial-kept-signing") is not None
+    assert said[0] == "To trust the same again: export PERENNIAL_TRUSTED_KEYS=one,two"
+    assert aws.client("kms").describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
 
 
 def test_a_bucket_of_another_account_is_named(aws: Aws) -> None:

@@ -29,12 +29,12 @@ def takes_up(aws: Aws, stage: str) -> bool:
     """Whether the stage's data bucket exists without being a stack's; what a stack was made as, it stays.
 
     Raises:
-        DeployError: the stack is not ours, or busy, or never came up; or the bucket is another account's.
+        DeployError: the stack is not ours or another stage's, or busy, or never came up; or the bucket is another's.
     """
     stack = find_stack(aws, stack_name(stage))
     if stack is None:  # asked only then: a pipeline's role may not look into a bucket of data
         return bucket_exists(aws, data_bucket(aws, stage))
-    check_ours(stack)
+    check_ours(stack, stage)
     check_idle(stack)
     check_not_failed(stack)
     return stack.parameters.get(EXISTING) == "yes"

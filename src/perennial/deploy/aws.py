@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from perennial.errors import DeployError
@@ -45,13 +46,23 @@ class Aws:
         nothing = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
         alone = {"profile": (None, None, None, None)} | nothing if self.access_key else None
         with aws_errors():
-            return boto3.Session(botocore_session=Session(alone)).client(
+            session = Session(alone)
+            session.register_component("data_loader", _descriptions())
+            return boto3.Session(botocore_session=session).client(
                 service,
                 endpoint_url=self.endpoint_url,
                 region_name=self.region,
                 aws_access_key_id=self.access_key,
                 aws_secret_access_key=self.secret_key,
             )
+
+
+@cache
+def _descriptions() -> Any:
+    """What botocore reads of its services from files, most of what a client takes to be made, once a process."""
+    from botocore.loaders import create_loader
+
+    return create_loader()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from perennial.deploy.aws import Aws, aws_errors
@@ -43,8 +44,8 @@ def destroy(aws: Aws, stage: str, *, delete_data: bool = False, confirm: str | N
             remedy=f"To have that: make destroy STAGE={stage} DATA=delete CONFIRM={stage}",
         )
     with aws_errors():
-        data, kept, trusted = data_bucket(aws, stage), False, ""
-        stacks = [one for one in _stacks(aws, stage) if delete_data or SIGNING not in one.name]
+        data, kept = data_bucket(aws, stage), False
+        stacks = [one for one in _stacks(aws, stage) if delete_data or not _signs(one, stage)]
         has_data, has_code = bucket_exists(aws, data), bucket_exists(aws, builds_bucket(aws, stage))
         if not (stacks or has_code or (has_data and delete_data)):
             rest = f" Only its data are there: bucket {data}." if has_data else ""
@@ -52,12 +53,12 @@ def destroy(aws: Aws, stage: str, *, delete_data: bool = False, confirm: str | N
                 f"There is no stage {stage} in {aws.region}.{rest}", remedy="Are STAGE, REGION and AWS_PROFILE right?"
             )
         for stack in stacks:
-            trusted = stack.parameters.get("TrustedKeys") or trusted
+            if not delete_data and (trusted := stack.parameters.get("TrustedKeys")):
+                say(f"To trust the same again: export PERENNIAL_TRUSTED_KEYS={trusted}")
             for bucket in _buckets(aws, stack.id):
                 empty(aws, bucket, say)
-            keys = _keys(aws, stack.id)
+            _retire(aws, _keys(aws, stack.id), say)  # first: once the stack is gone, nothing names them
             _delete(aws, stack, say)
-            _retire(aws, keys, say)
         _remove(aws, builds_bucket(aws, stage), say)
         if delete_data:
             _remove(aws, data, say, guarded=True)
@@ -66,8 +67,6 @@ def destroy(aws: Aws, stage: str, *, delete_data: bool = False, confirm: str | N
     if kept:
         say(f"Kept    {data}: all models, data and predictions. `make deploy STAGE={stage}` takes it up again;")
         say(f"        `make destroy STAGE={stage} DATA=delete CONFIRM={stage}` removes it for ever.")
-        if trusted:
-            say(f"        What it trusted: export PERENNIAL_TRUSTED_KEYS={trusted}")
 
 
 def empty(aws: Aws, bucket: str, say: Progress) -> None:
@@ -87,8 +86,9 @@ def empty(aws: Aws, bucket: str, say: Progress) -> None:
                 remedy="An object under a lock can be removed when its time is over; run the same command then.",
             )
         count += len(batch)
-    for upload in s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
-        s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+    for page in s3.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+        for upload in page.get("Uploads", []):
+            s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
     if count:
         say(f"Emptied {bucket}: {count} objects")
 
@@ -97,11 +97,15 @@ def _stacks(aws: Aws, stage: str) -> list[Stack]:
     """Those to remove, in order. All are looked at before any is touched."""
     named = find_stack(aws, stack_name(stage))
     if named is not None:
-        check_ours(named)
+        check_ours(named, stage)
     stacks = stacks_of(aws, stage)
     for stack in stacks:
         check_idle(stack)
     return stacks
+
+
+def _signs(stack: Stack, stage: str) -> bool:
+    return SIGNING in stack.name and stack.name != stack_name(stage)
 
 
 def _buckets(aws: Aws, stack: str) -> Iterator[str]:
@@ -126,13 +130,15 @@ def _keys(aws: Aws, stack: str) -> dict[str, str]:
 
 
 def _retire(aws: Aws, keys: dict[str, str], say: Progress) -> None:
-    """Have KMS remove keys. It does so after thirty days, in which that can be called off."""
+    """Have KMS remove keys, unless it does already. It takes thirty days for it, in which that can be called off."""
+    kms = aws.client("kms")
     for name, kind in sorted(keys.items(), reverse=True):
-        if kind == "AWS::KMS::Alias":
-            aws.client("kms").delete_alias(AliasName=name)
-        else:
-            aws.client("kms").schedule_key_deletion(KeyId=name, PendingWindowInDays=KEY_DAYS)
-            say(f"Key {name} goes after {KEY_DAYS} days: `aws kms cancel-key-deletion` calls that off.")
+        with suppress(kms.exceptions.NotFoundException):
+            if kind == "AWS::KMS::Alias":
+                kms.delete_alias(AliasName=name)
+            elif kms.describe_key(KeyId=name)["KeyMetadata"]["KeyState"] != "PendingDeletion":
+                kms.schedule_key_deletion(KeyId=name, PendingWindowInDays=KEY_DAYS)
+                say(f"Key {name} goes after {KEY_DAYS} days: `aws kms cancel-key-deletion` calls that off.")
 
 
 def _parsed(template: Any) -> dict[str, Any]:
@@ -180,8 +186,10 @@ def _remove(aws: Aws, bucket: str, say: Progress, *, guarded: bool = False) -> N
 
 
 def _versions(s3: Any, bucket: str) -> Iterator[list[dict[str, str]]]:
-    """All versions and delete markers, by at most a thousand."""
-    for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+    """All versions and delete markers, by at most a thousand; whoever is given some removes them before the next."""
+    while True:
+        page = s3.list_object_versions(Bucket=bucket)
         found = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
-        if found:
-            yield [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]
+        if not found:
+            return
+        yield [{"Key": one["Key"], "VersionId": one["VersionId"]} for one in found]

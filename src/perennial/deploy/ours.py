@@ -26,6 +26,8 @@ class Stack:
     status: str
     description: str
     parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+    role: str | None
     nested: bool
 
     @property
@@ -37,6 +39,16 @@ class Stack:
     def ours(self) -> bool:
         """Whether it was made of one of our templates."""
         return self.description.startswith(OURS)
+
+    @property
+    def pipeline(self) -> bool:
+        """Whether it is of ``infra/ci.yaml``: its roles and its boundary are those by which the others are changed."""
+        return "Repository" in self.parameters and "ProviderArn" in self.parameters
+
+    def needs(self, other: Stack) -> bool:
+        """Whether it was given what another stack made, such as the ARN of a role, and so has to go before that."""
+        made = {value for value in other.outputs.values() if value}
+        return self is not other and not made.isdisjoint({*self.parameters.values(), self.role})
 
     @property
     def busy(self) -> bool:
@@ -73,23 +85,38 @@ def find_stack(aws: Aws, name: str) -> Stack | None:
 
 
 def stacks_of(aws: Aws, stage: str) -> list[Stack]:
-    """All our stacks of a stage but the nested ones: its companions first, such as Batch's, then the stage's own."""
+    """All our stacks of a stage but the nested ones, each before those that it needs.
+
+    Else its companions come first, such as Batch's, then the stage's own; the roles of its pipeline come last.
+    """
     pages = aws.client("cloudformation").get_paginator("describe_stacks").paginate()
     found = [_stack(one) for page in pages for one in page["Stacks"] if one["StackStatus"] != "DELETE_COMPLETE"]
     mine = [one for one in found if one.ours and one.stage == stage and not one.nested]
-    return sorted(mine, key=lambda one: (one.name == stack_name(stage), one.name))
+    left = sorted(mine, key=lambda one: (one.pipeline, one.name == stack_name(stage), one.name))
+    order: list[Stack] = []
+    while left:
+        free = [one for one in left if not any(other.needs(one) for other in left)]
+        order.append((free or left)[0])
+        left.remove(order[-1])
+    return order
 
 
-def check_ours(stack: Stack) -> None:
-    """See that a stack was made of one of our templates.
+def check_ours(stack: Stack, stage: str) -> None:
+    """See that a stack was made of one of our templates, for this stage.
 
     Raises:
-        DeployError: it was not, so its name collides with a stage's.
+        DeployError: it was not, so its name collides with a stage's: as that of the stage ``prod-batch`` does with the
+            stack of AWS Batch of the stage ``prod``.
     """
     if not stack.ours:
         said = f" ({stack.description[:80]})" if stack.description else ""
         raise DeployError(
             f"Stack {stack.name}{said} is not of Perennial; nothing was touched.", remedy="Choose another STAGE."
+        )
+    if stack.stage != stage:
+        raise DeployError(
+            f"Stack {stack.name} is of stage {stack.stage}, not of {stage}; nothing was touched.",
+            remedy=f"Choose another STAGE than {stage}: names of stacks are a stage's with more after it.",
         )
 
 
@@ -163,5 +190,7 @@ def _stack(found: dict[str, Any]) -> Stack:
         status=found["StackStatus"],
         description=found.get("Description", ""),
         parameters=parameters,
+        outputs={one["OutputKey"]: one["OutputValue"] for one in found.get("Outputs", [])},
+        role=found.get("RoleARN"),
         nested=bool(found.get("ParentId")),
     )

@@ -13,6 +13,7 @@ from perennial.deploy import template as templates
 from perennial.deploy.adoption import EXISTING, settle, takes_up
 from perennial.deploy.authority import Authority
 from perennial.deploy.aws import Aws, aws_errors
+from perennial.deploy.ours import check_idle, check_ours, find_stack
 from perennial.deploy.package import Package
 from perennial.deploy.preparation import DATA_BUCKET, complete, parameters_for, prepared, site_origin
 from perennial.deploy.uploads import upload, upload_templates
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NOBODY_ELSE = Authority()
-DEPLOY_SECONDS = 900.0
+DEPLOY_SECONDS = 3_600.0  # CloudFront takes a quarter of an hour, a canary five minutes, and going back as long again
 
 _OUTPUTS = frozenset(
     {"ApiId", "ApiUrl", "ApiFunctionName", "BucketName", "CaptureFunctionName", "LandingQueueUrl",
@@ -110,8 +111,16 @@ def _deploy(
 
 
 def apply_stack(aws: Aws, name: str, body: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Create or update a stack of one template, and wait for it: its outputs. Raises DeployError."""
+    """Create or update a stack of one template, beside that of the stage ``values["Stage"]``; returns its outputs.
+
+    Raises:
+        DeployError: the name is another's, something is done to the stack now, or CloudFormation refused or failed.
+    """
     with aws_errors():
+        there = find_stack(aws, name)
+        if there is not None:
+            check_ours(there, values["Stage"])
+            check_idle(there)
         return _apply(aws, name, body, values)
 
 
@@ -152,7 +161,10 @@ def _wait(cloudformation: Any, name: str) -> dict[str, str]:
             raise DeployError(f"Stack {name}: {status}: {first_failure(cloudformation, name)}")
         time.sleep(pause)
         pause = min(pause * 1.5, 5.0)
-    raise DeployError(f"Stack {name}: not finished after {DEPLOY_SECONDS:.0f} s.")
+    raise DeployError(
+        f"Stack {name}: not finished after {DEPLOY_SECONDS / 60:.0f} minutes.",
+        remedy="It goes on by itself; run the same command again later.",
+    )
 
 
 def first_failure(cloudformation: Any, name: str) -> str:

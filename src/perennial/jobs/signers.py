@@ -146,7 +146,7 @@ def kms_public_key(client: Any, name: str) -> PublicKey:
     except ValueError as error:
         raise SigningUnavailable(
             f"The key {name} of KMS cannot sign versions: {error}.",
-            remedy="Make one with KeySpec ECC_NIST_P256 and KeyUsage SIGN_VERIFY, as infra/stacks/signing.yaml does.",
+            remedy="Make one with KeySpec ECC_NIST_P256 and KeyUsage SIGN_VERIFY, as infra/signing.yaml does.",
         ) from error
 
 
