@@ -21,6 +21,7 @@ from obstore.store import MemoryStore
 from perennial.errors import (
     AlreadyExistsError,
     ConflictError,
+    IntegrityError,
     NotFoundError,
     StoreRefused,
     StoreUnavailable,
@@ -120,10 +121,14 @@ class Store:
         """Read an object unless it still has ``etag``; None when it does. Raises NotFoundError."""
         return self._get(key, etag)
 
-    def find(self, key: str) -> Blob | None:
-        """Read an object, or None where there is none. A refusal (403) is never taken for absence."""
+    def find(self, key: str, *, most: int | None = None) -> Blob | None:
+        """Read an object, or None where there is none. A refusal (403) is never taken for absence.
+
+        Raises:
+            IntegrityError: it has more than ``most`` bytes, of which none has been read then.
+        """
         try:
-            return self.get(key)
+            return self._get(key, None, most)
         except NotFoundError:
             return None
 
@@ -237,9 +242,11 @@ class Store:
             raise fault(prefix or "the bucket", error) from error
         return tuple(sorted(path.rstrip("/").rsplit("/", 1)[-1] for path in prefixes))
 
-    def _get(self, key: str, etag: str | None) -> Blob | None:
+    def _get(self, key: str, etag: str | None, most: int | None = None) -> Blob | None:
         try:
             result = self._raw.get(key, options={"if_none_match": etag} if etag else None)
+            if most is not None and result.meta["size"] > most:
+                raise IntegrityError(f"{key} has {result.meta['size']:,} bytes, of at most {most:,}.")
             return Blob(bytes(result.bytes()), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None

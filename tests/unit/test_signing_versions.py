@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -33,6 +35,7 @@ from perennial.registry.verify import look_up, read_manifest
 from perennial.serving.load import load
 from perennial.store import Store
 from tests.support.models import NOW, Built, build
+from tests.support.seam import Seam
 from tests.support.signing import signer, trusting
 
 OURS, OTHER = signer(), signer("other")
@@ -158,6 +161,37 @@ class TestRunning:
         with pytest.raises(IntegrityError, match="does not match its name"):
             read_manifest(store, "iris", "0" * 16)
 
+    @pytest.mark.parametrize("what", ["manifest", "graph", "signature"])
+    def test_what_is_larger_than_it_can_be_is_not_even_read(self, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Or one object of 5 GB would end every server that looks at it, and its last good version with it."""
+        monkeypatch.setattr("perennial.registry.verify.MOST_BYTES", 100_000)
+        raw, read = MemoryStore(), list[str]()
+        version = published(bucket(raw=raw))
+        sign_version(bucket(raw=raw), OURS, "iris", version)
+        place = {
+            "manifest": keys.version_manifest("iris", version),
+            "graph": keys.registry_blob("iris", BUILT.manifest.files[MODEL_FILE].digest),
+            "signature": keys.version_signature("iris", version, KEY.id),
+        }[what]
+        raw.put(place, b"{" * 200_000)
+
+        class Watched:
+            """An answer of which it is seen whether its body is taken."""
+
+            def __init__(self, result: Any, key: str) -> None:
+                self.meta, self._result, self._key = result.meta, result, key
+
+            def bytes(self) -> Any:
+                read.append(self._key)
+                return self._result.bytes()
+
+        def watch(operation: str, key: str, request: Callable[[], Any]) -> Any:
+            return Watched(request(), key) if operation == "get" else request()
+
+        with pytest.raises(IntegrityError):
+            load(Store(Seam(raw, watch), trust=trusting(OURS)), "iris", version)
+        assert place not in read
+
 
 class TestSigning:
     def test_repeated_it_finds_what_is_there(self) -> None:
@@ -165,12 +199,31 @@ class TestSigning:
         version = published(store)
         assert sign_version(store, OURS, "iris", version) == sign_version(store, OURS, "iris", version)
 
-    def test_what_lies_in_its_place_is_not_taken_for_one(self) -> None:
+    @pytest.mark.parametrize("junk", [b"{}", b"{" * 1_000_000])
+    def test_who_has_the_key_signs_over_what_lies_in_its_place(self, junk: bytes) -> None:
+        """Or whoever writes there first has the version refused for ever: nobody may delete it."""
         store = bucket(OURS)
         version = published(store)
-        store.put_new(keys.version_signature("iris", version, KEY.id), b"{}")
-        with pytest.raises(IntegrityError, match="tampered"):
-            sign_version(store, OURS, "iris", version)
+        store.put_new(keys.version_signature("iris", version, KEY.id), junk)
+        with pytest.raises(SignatureRefused, match="false signature") as refused:
+            read_manifest(store, "iris", version)
+        assert f"`perennial keys sign iris {version}` puts a true one in its place" in str(refused.value.remedy)
+        sign_version(store, OURS, "iris", version)
+        assert read_manifest(store, "iris", version) == BUILT.manifest
+
+    def test_one_who_writes_there_again_and_again_is_told_of(self) -> None:
+        raw = MemoryStore()
+        version = published(bucket(raw=raw))
+        place = keys.version_signature("iris", version, KEY.id)
+        bucket(raw=raw).put_new(place, b"{}")
+
+        def meddle(operation: str, key: str, request: Callable[[], Any]) -> Any:
+            if operation == "put" and key == place:
+                raw.put(place, b"[]")
+            return request()
+
+        with pytest.raises(IntegrityError, match="is no signature by that key"):
+            sign_version(Store(Seam(raw, meddle), trust=trusting(OURS)), OURS, "iris", version)
 
     def test_a_signer_that_gives_something_else_is_found_out(self) -> None:
         class Lying:

@@ -16,6 +16,8 @@ from perennial.spec import NAME, Frame, ModelSpec
 
 MODEL_FILE = "model.onnx"
 VERSION_LENGTH = 16
+MOST_BYTES = 64 << 20
+"""What no manifest exceeds, whatever categories its spec lists."""
 
 
 class _Frozen(BaseModel):

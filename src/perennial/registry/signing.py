@@ -15,9 +15,9 @@ from typing import Literal, Protocol
 
 from perennial import keys
 from perennial.canonical import Keyed, canonical
-from perennial.errors import AlreadyExistsError, IntegrityError, NotFoundError, SignatureRefused
-from perennial.registry.manifest import model_name, version_of
-from perennial.store import Store
+from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, SignatureRefused
+from perennial.registry.manifest import MOST_BYTES, model_name, version_of
+from perennial.store import Blob, Store
 from perennial.trust import PublicKey, TrustedKeys
 
 ALGORITHM: Literal["ECDSA_SHA_256"] = "ECDSA_SHA_256"
@@ -67,7 +67,7 @@ class Found:
 def find_signature(store: Store, trusted: TrustedKeys, model: str, version: str) -> Found | None:
     """The first signature of a version that bears the name of a trusted key, unchecked; None where there is none."""
     for key in trusted.keys:
-        found = store.find(keys.version_signature(model, version, key.id))
+        found = _lying(store, keys.version_signature(model, version, key.id))
         if found is not None:
             return Found(key, found.data)
     return None
@@ -81,14 +81,14 @@ def check_signature(found: Found | None, trusted: TrustedKeys, model: str, versi
     """
     if found is not None and verifies(found.key, statement(model, version, manifest), found.data):
         return
+    command = f"`perennial keys sign {model} {version}`"
     if found is None:
         what = f"bears no signature by a key that is trusted here ({', '.join(key.id for key in trusted.keys)})"
+        remedy = f"Sign it if it is yours: {command}."
     else:
         what = f"bears a false signature by the key {found.key.id}"
-    raise SignatureRefused(
-        f"Version {version} of {model} {what}.",
-        remedy=f"Sign it if it is yours: `perennial keys sign {model} {version}`.",
-    )
+        remedy = f"Find out who wrote it; if the version is yours, {command} puts a true one in its place."
+    raise SignatureRefused(f"Version {version} of {model} {what}.", remedy=remedy)
 
 
 def verifies(key: PublicKey, said: bytes, stored: bytes) -> bool:
@@ -134,13 +134,13 @@ def is_signature(key: PublicKey, said: bytes, der: bytes) -> bool:
 
 
 def sign_version(store: Store, signer: Signer, model: str, version: str) -> Signature:
-    """Sign a published version. Repeating it finds the signature that is there.
+    """Sign a published version. Repeating it finds the signature that is there; a false one gives way to it.
 
     Raises:
         NotFoundError: there is no such version.
-        IntegrityError: its manifest does not match its name, or what lies in the signature's place is none.
+        IntegrityError: its manifest does not match its name, or somebody else writes in the signature's place.
     """
-    found = store.find(keys.version_manifest(model_name(model), keys.segment(version)))
+    found = store.find(keys.version_manifest(model_name(model), keys.segment(version)), most=MOST_BYTES)
     if found is None:
         raise NotFoundError(
             f"{model} has no version {version}.", remedy=f"`perennial versions {model}` lists what there is."
@@ -149,17 +149,34 @@ def sign_version(store: Store, signer: Signer, model: str, version: str) -> Sign
         raise IntegrityError(f"The manifest of version {version} does not match its name.")
     key, said = signer.public_key(), statement(model, version, found.data)
     place = keys.version_signature(model, version, key.id)
-    there = store.find(place)
-    if there is None:
-        der = signer.sign(said)
-        if not is_signature(key, said, der):
-            raise IntegrityError(f"What the key {key.id} gave is no ECDSA signature over P-256.")
-        signature = Signature(key_id=key.id, signature=base64.b64encode(der).decode())
-        try:
-            store.put_new(place, signature.to_bytes())
-            return signature
-        except AlreadyExistsError:  # the same, signed elsewhere at the same time: each signature has its own chance
-            there = store.get(place)
+    there = _lying(store, place)
+    if there is None or not verifies(key, said, there.data):
+        there = _written(store, place, there, _signed(signer, key, said).to_bytes())
     if not verifies(key, said, there.data):
-        raise IntegrityError(f"{place} is no signature by that key.", remedy="It was tampered with; remove it.")
+        raise IntegrityError(
+            f"{place} is no signature by that key.", remedy="Find out who writes there, then sign again."
+        )
     return Signature.from_bytes(there.data, place)
+
+
+def _signed(signer: Signer, key: PublicKey, said: bytes) -> Signature:
+    der = signer.sign(said)
+    if not is_signature(key, said, der):
+        raise IntegrityError(f"What the key {key.id} gave is no ECDSA signature over P-256.")
+    return Signature(key_id=key.id, signature=base64.b64encode(der).decode())
+
+
+def _written(store: Store, place: str, there: Blob | None, data: bytes) -> Blob:
+    """What lies in a place after ``data`` was written over what was there: that, or what another wrote meanwhile."""
+    try:
+        return Blob(data, store.put_new(place, data) if there is None else store.put_if_match(place, data, there.etag))
+    except (AlreadyExistsError, ConflictError):  # the same, signed elsewhere: each signature has its own chance
+        return _lying(store, place) or Blob(b"", "")
+
+
+def _lying(store: Store, place: str) -> Blob | None:
+    """What lies where a signature belongs; of what is too large for one, none of its bytes."""
+    try:
+        return store.find(place, most=MAX_BYTES)
+    except IntegrityError:
+        return Blob(b"", store.head(place).etag)

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError
-from perennial.registry.manifest import FileRef, ModelManifest, model_name
+from perennial.registry.manifest import MOST_BYTES, FileRef, ModelManifest, model_name
 from perennial.registry.signing import check_signature, find_signature, load_verifier
 from perennial.store import Store
 
@@ -36,7 +36,7 @@ def look_up(store: Store, model: str, version: str, read: Read | None = None) ->
 
 
 def _bytes(store: Store, model: str, version: str) -> bytes:
-    found = store.find(keys.version_manifest(model, version))
+    found = store.find(keys.version_manifest(model, version), most=MOST_BYTES)
     if found is None:
         raise NotFoundError(
             f"{model} has no version {version}.", remedy=f"`perennial versions {model}` lists what there is."
@@ -67,7 +67,7 @@ def read_file(store: Store, manifest: ModelManifest, name: str) -> bytes:
     ref = manifest.files.get(name)
     if ref is None:
         raise NotFoundError(f"Version {manifest.version} of {manifest.model} has no file {name!r}.")
-    found = store.find(keys.registry_blob(manifest.model, ref.digest))
+    found = store.find(keys.registry_blob(manifest.model, ref.digest), most=ref.size)
     if found is None:
         raise NotFoundError(f"{name} of {manifest.model} {manifest.version} is missing ({_short(ref)}).")
     if not matches(found.data, ref):
