@@ -112,7 +112,8 @@ NEEDED = {
 
 UNNAMED = {
     "MappingsOfItsFunctions", "ReadMappings", "LogsOfServices", "HttpApis", "CloudFront", "HowCanariesMove",
-    "ExpandTemplates", "WhatMayBeScored", "KeysAndSecretsOfThisAccount", "WhatAlarmsSay", "HaveThePageAskedAnew",
+    "ExpandTemplates", "WhatMayBeScoredOrLearnt", "WhatOfItIsNew", "KeysOfThisAccount", "SecretsOfThisAccount",
+    "WhatAlarmsSay", "HaveThePageAskedAnew",
 }  # fmt: skip
 """Statements about what AWS names by ids, or lets nobody narrow; each says why beside it."""
 

@@ -65,6 +65,7 @@ def stage(aws: Aws, request: pytest.FixtureRequest) -> Iterator[str]:
         TemplateBody=json.dumps(TEMPLATE),
         Parameters=[{"ParameterKey": "Other", "ParameterValue": "mine"}],
     )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=full, WaiterConfig={"Delay": 1})
     s3.create_bucket(Bucket=f"{full}-dags")
     s3.put_bucket_versioning(Bucket=f"{full}-dags", VersioningConfiguration={"Status": "Enabled"})
     yield name
@@ -96,12 +97,14 @@ def environment_takes(aws: Aws, stage: str, lines: list[str]) -> None:
     """As the user does after the first delivery: names the two versions that were told."""
     (told,) = [line for line in lines if "RequirementsVersion=" in line]
     values = dict(pair.split("=", 1) for pair in told.split())
-    aws.client("cloudformation").update_stack(
-        StackName=f"perennial-{stage}-mwaa",
-        UsePreviousTemplate=True,
+    cloudformation, name = aws.client("cloudformation"), f"perennial-{stage}-mwaa"
+    cloudformation.update_stack(
+        StackName=name,
+        TemplateBody=json.dumps(TEMPLATE),
         Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
         + [{"ParameterKey": "Other", "UsePreviousValue": True}],
     )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
 
 
 def test_the_first_delivery_says_what_the_environment_is_to_be_told(aws: Aws, stage: str, send: Send) -> None:
@@ -158,6 +161,7 @@ def test_a_broken_spec_is_refused_before_anything_is_sent(aws: Aws, stage: str, 
             send(specs=nothing)
 
 
+@pytest.mark.needs("previous-templates")
 def test_dags_wait_for_the_package_that_they_were_written_for(aws: Aws, stage: str, send: Send) -> None:
     environment_takes(aws, stage, send("one", specs="examples"))
     lines = send("two", specs="examples/iris")

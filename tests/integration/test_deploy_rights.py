@@ -29,12 +29,6 @@ FREE = {"sts:GetCallerIdentity"}
 """What needs no permission."""
 EMULATED = {"apigatewayv2:UpdateApi", "s3:PutBucketLifecycleConfiguration", "s3:PutObjectLockConfiguration"}
 """What is done for an emulator alone, after CloudFormation."""
-BY_HAND = {
-    "cloudformation:CreateChangeSet", "cloudformation:ExecuteChangeSet", "cloudformation:DeleteChangeSet",
-    "cloudformation:DescribeChangeSet", "cloudformation:GetTemplateSummary", "cloudformation:DescribeStackResource",
-    "cloudformation:DescribeStackResources",
-}  # fmt: skip
-"""What `sam deploy` asks instead of creating or updating a stack."""
 AT_TIMES = {
     "cloudformation:DescribeStackEvents",  # where it fails, for the reason
     "s3:AbortMultipartUpload",  # where an upload is cut off
@@ -78,4 +72,4 @@ def test_the_pipeline_may_do_what_a_deployment_does_and_no_more(
         smoke(site_of(emulator.aws, "local"), lambda line: None)
     needed = {ACTIONS.get(one, one) for one in asked} - FREE - EMULATED
     assert needed <= allowed(), needed - allowed()
-    assert allowed() <= needed | BY_HAND | AT_TIMES, allowed() - needed - BY_HAND - AT_TIMES
+    assert allowed() <= needed | AT_TIMES, allowed() - needed - AT_TIMES

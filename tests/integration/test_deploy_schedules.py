@@ -40,6 +40,7 @@ def spec(folder: Path, name: str, monitor: str) -> Path:
     return path
 
 
+@pytest.mark.needs("updated-schedules")
 def test_schedules_follow_the_specs_and_what_they_submit_runs(stack: LocalStack, store: Store, tmp_path: Path) -> None:
     aws = stack.aws()
     client = aws.client("scheduler")

@@ -110,6 +110,7 @@ def patient_queue(stack: LocalStack) -> Iterator[None]:
 
 @pytest.mark.timeout(SECONDS + 120)
 @pytest.mark.usefixtures("patient_queue")
+@pytest.mark.needs("killable-workers")
 def test_files_told_of_again_and_again_have_one_result_each(stack: LocalStack, store: Store) -> None:
     chance = random.Random(4)
     models.promote(store, models.build(models.make_spec(MODEL)))

@@ -34,6 +34,9 @@ LACKS: Mapping[str, Mapping[str, str]] = {
         "form-policies": "it takes a form with a field that the form's policy does not name",
         "counted-alarms": "its alarms do not look at what was counted in the minute that runs",
         "quick-retries": "it waits a minute and more before it tries an event again",
+        "updated-schedules": "its CloudFormation leaves schedules as they were, and forgets descriptions of stacks",
+        "killable-workers": "its functions are not the processes that the test looks for to kill",
+        "previous-templates": "its CloudFormation updates no stack by the template that it has",
         "lax-filters": "it takes no filter policy that is none, as AWS",
     },
 }
