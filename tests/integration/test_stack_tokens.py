@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
+from botocore.exceptions import ClientError
 
 from perennial.deploy.ministack import interpreter
 from perennial.deploy.package import Package, build_packages
@@ -101,17 +102,26 @@ def test_pages_may_send_the_token(guarded: Deployed, stack: LocalStack) -> None:
         assert ("authorization" in answer.headers["access-control-allow-headers"]) is may
 
 
+def test_accesses_that_do_not_fit_are_refused_in_words(guarded: Deployed, deploy_stage: Deploy) -> None:
+    with pytest.raises(DeployError, match="so JwtIssuer must be given"):
+        deploy_stage(PredictionAccess="jwt")
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        ({"PredictionAccess": "jwt"}, "so JwtIssuer must be given"),
         ({"BatchAccess": "jwt", "JwtIssuer": "https://id.example"}, "so JwtAudience must be given"),
         ({"JwtIssuer": "https://id.example", "JwtAudience": "a"}, "but no access is jwt"),
         ({"JwtIssuer": "http://id.example"}, "JwtIssuer"),
     ],
 )
-def test_accesses_that_do_not_fit_are_refused_in_words(
-    guarded: Deployed, deploy_stage: Deploy, parameters: dict[str, str], said: str
+def test_so_are_those_that_come_by_another_tool(
+    guarded: Deployed, stack: LocalStack, parameters: dict[str, str], said: str
 ) -> None:
-    with pytest.raises(DeployError, match=said):
-        deploy_stage(**parameters)
+    given = {"Stage": "tokens", "TrustedKeys": "unsigned"} | parameters
+    with pytest.raises(ClientError, match=said):
+        stack.aws().client("cloudformation").update_stack(
+            StackName="perennial-tokens",
+            UsePreviousTemplate=True,
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in given.items()],
+        )
