@@ -102,6 +102,10 @@ class TrustedKeys:
             raise ValueError("it names a key twice")
         return cls(tuple(keys))
 
+    def names(self, key_id: str) -> bool:
+        """Whether the key of that id is among them."""
+        return any(key.id == key_id for key in self.keys)
+
     @property
     def text(self) -> str:
         """As it stands in the environment."""

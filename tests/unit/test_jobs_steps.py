@@ -288,6 +288,20 @@ def test_a_version_is_signed_when_it_is_registered_whatever_dies_between(
     assert read_manifest(trusting, "shop", version).version == version
 
 
+def test_a_key_that_is_not_trusted_here_signs_and_says_that_it_is_for_nothing(
+    open_run: Callable[..., Workspace], landed: Store, tmp_path: Path
+) -> None:
+    """As where the key file was made anew while a stack ran that trusts the one before."""
+    other = new_key_file(tmp_path / "key.pem").public_key().id
+    trusting = Store(landed._raw, trust=TrustedKeys((signer().public_key(),)))
+    said: list[str] = []
+    settings = Settings(bucket="memory", signing_key=str(tmp_path / "key.pem"))
+    w = replace(open_run(store=trusting), progress=said.append, settings=settings)
+    with pytest.raises(PromotionRefused, match="bears no signature by a key that is trusted"):
+        run_cycle(w)
+    assert any(f"with the key {other}, which PERENNIAL_TRUSTED_KEYS does not name" in line for line in said)
+
+
 def test_a_version_that_nobody_signed_passes_the_gate_and_is_not_promoted(
     open_run: Callable[..., Workspace], landed: Store
 ) -> None:

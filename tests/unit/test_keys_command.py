@@ -95,6 +95,18 @@ def test_a_key_removed_before_anything_was_signed_anew_stops_what_serves(
         assert f"Sign it if it is yours: `perennial keys sign iris {version}`" in str(refused(*command))
 
 
+def test_a_signature_that_counts_for_nothing_here_is_said_to(
+    raw: MemoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = build()
+    version = Registry(Store(raw)).publish(built.manifest, {MODEL_FILE: built.onnx})
+    trusted, other = (told("keys", "new", str(tmp_path / f"{name}.pem"))[0] for name in ("trusted", "other"))
+    monkeypatch.setenv("PERENNIAL_TRUSTED_KEYS", trusted["key"])
+    arguments = ("keys", "sign", "iris", version, "--key", str(tmp_path / "other.pem"))
+    assert f"{other['id']}, which PERENNIAL_TRUSTED_KEYS does not name" in run(*arguments).output
+    assert "does not name" not in run(*arguments[:-1], str(tmp_path / "trusted.pem")).output
+
+
 def test_what_is_wanted_is_said_without_a_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("PERENNIAL_BUCKET", "PERENNIAL_TRUSTED_KEYS", "PERENNIAL_SIGNING_KEY"):

@@ -14,7 +14,7 @@ from perennial.cli.registry import known, versions_of
 from perennial.errors import SettingsError
 from perennial.registry.registry import Registry
 from perennial.registry.registry import models as models_of
-from perennial.registry.signing import Signer, sign_version
+from perennial.registry.signing import Signer, sign_version, untrusted
 from perennial.settings import VARIABLES, Settings
 from perennial.store_opening import open_store
 
@@ -85,7 +85,7 @@ def sign(
         show_json([asdict(one) for one in done])
         return
     for one in done:
-        typer.echo(f"Signed {one.model} {one.version} with the key {one.keys[0]}.")
+        typer.echo(f"Signed {one.model} {one.version} with the key {one.keys[0]}{untrusted(store, one.keys[0])}.")
     if not done:
         typer.echo("Nothing serves yet.")
 

@@ -13,7 +13,7 @@ from perennial.jobs.signers import open_signer
 from perennial.jobs.state import candidate_of, dataset_of, result_of, step_key, train_candidate_of
 from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
-from perennial.registry.signing import sign_version
+from perennial.registry.signing import sign_version, untrusted
 
 
 def snapshot(w: Workspace) -> SnapshotResult:
@@ -107,6 +107,6 @@ def _sign(w: Workspace, version: str) -> None:
     signer = open_signer(w.settings) if w.settings else None
     if signer is not None:
         signature = sign_version(w.store, signer, w.spec.name, version)
-        w.progress(f"signed {version} with the key {signature.key_id}")
+        w.progress(f"signed {version} with the key {signature.key_id}{untrusted(w.store, signature.key_id)}")
     elif w.store.trust is not None:
         w.progress(f"{version} is not signed, and cannot be promoted: PERENNIAL_SIGNING_KEY names no key")

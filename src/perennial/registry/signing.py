@@ -159,6 +159,12 @@ def sign_version(store: Store, signer: Signer, model: str, version: str) -> Sign
     return Signature.from_bytes(there.data, place)
 
 
+def untrusted(store: Store, key_id: str) -> str:
+    """What to add where a version was signed with a key that counts for nothing here; else nothing."""
+    vain = store.trust is not None and not store.trust.names(key_id)
+    return ", which PERENNIAL_TRUSTED_KEYS does not name: it cannot be promoted by that" if vain else ""
+
+
 def _signed(signer: Signer, key: PublicKey, said: bytes) -> Signature:
     der = signer.sign(said)
     if not is_signature(key, said, der):
