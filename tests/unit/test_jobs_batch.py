@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,19 @@ def test_a_job_is_told_what_only_the_scheduler_knows(
     monkeypatch.setenv("PERENNIAL_CODE", "cafe")
     told = {each["name"]: each["value"] for each in request(store, place).overrides()["environment"]}
     assert told == {"PERENNIAL_CODE": "cafe", "MLFLOW_TRACKING_URI": "https://mlflow"}
+
+
+@pytest.mark.parametrize(
+    "reason",
+    ["x" * 20_000, '"\\' * 9_000, "\n" * 9_000, "\U0001f40d" * 9_000, "a\0b", "\ud800", "$(id) `id`; '\"\n--force"],
+)
+def test_no_reason_is_too_long_or_too_odd_to_be_told(store: Store, place: Path, reason: str) -> None:
+    """AWS takes 8,192 characters of overrides, a process no NUL; what fits is told as it is, as one word."""
+    found = request(store, place, because=reason)
+    assert len(json.dumps(found.overrides())) < 8_192
+    (told,) = [word for word in found.command if word.startswith("--because=")]
+    assert subprocess.run(["/bin/echo", told], check=True, capture_output=True).stdout.decode() == f"{told}\n"
+    assert told.endswith("…") if len(reason) > 100 else len(told) == len("--because=") + len(reason)
 
 
 def test_the_same_task_asks_for_the_same_job_and_each_try_has_its_own_result(store: Store, place: Path) -> None:
