@@ -26,6 +26,7 @@ from tests.support.models import build, make_spec, promote
 from tests.support.signing import signer, trusting
 
 STAGE = "ward"
+DEAD = ("landing-dead", "scoring-dead", "capture-dead")
 FUNCTIONS = ("api", "feedback", "capture", "score")
 ROLE = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"},
                                                 "Action": "sts:AssumeRole"}]}  # fmt: skip
@@ -47,7 +48,7 @@ class Ward:
     def make(self) -> None:
         self.s3.create_bucket(Bucket=self.bucket)
         self.set_up()
-        for name in ("landing-dead", "scoring-dead"):
+        for name in DEAD:
             self.aws.client("sqs").create_queue(QueueName=f"perennial-{STAGE}-{name}")
         role = self.aws.client("iam").create_role(RoleName="r", AssumeRolePolicyDocument=json.dumps(ROLE))["Role"][
             "Arn"
@@ -209,12 +210,15 @@ def test_a_registry_that_was_tampered_with(ward: Ward) -> None:
 
 def test_a_dead_letter(ward: Ward) -> None:
     sqs = ward.aws.client("sqs")
-    for name in ("landing-dead", "scoring-dead"):
+    for name in DEAD:
         url = sqs.get_queue_url(QueueName=f"perennial-{STAGE}-{name}")["QueueUrl"]
         sqs.send_message(QueueUrl=url, MessageBody="{}")
         found = ward.faults()
         sqs.purge_queue(QueueUrl=url)
         assert set(found) == {f"queue {name}"} and found[f"queue {name}"].found == "1 messages"
+        if name == "landing-dead":
+            arn = f"arn:aws:sqs:us-east-1:000000000000:perennial-{STAGE}-{name}"
+            assert f"`aws sqs start-message-move-task --source-arn {arn}`" in str(found[f"queue {name}"].remedy)
 
 
 def test_an_alarm_that_rings(ward: Ward) -> None:
@@ -230,6 +234,20 @@ def test_an_alarm_that_rings(ward: Ward) -> None:
     assert {what: (one.found, one.remedy) for what, one in found.items()} == {
         f"alarm {name}": ("7 of 1", "See the log of the API.")
     }
+
+
+def test_an_alarm_of_another_stage_is_not_ours(ward: Ward) -> None:
+    """Names of prod-eu begin as those of prod do."""
+    cloudwatch, name = ward.aws.client("cloudwatch"), f"perennial-{STAGE}-eu-api-errors"
+    cloudwatch.put_metric_alarm(
+        AlarmName=name, Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        AlarmActions=[f"arn:aws:sns:us-east-1:000000000000:perennial-{STAGE}-eu-notices"],
+    )  # fmt: skip
+    cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="7 of 1")
+    found = ward.faults()
+    cloudwatch.delete_alarms(AlarmNames=[name])
+    assert found == {}
 
 
 def test_a_function_that_works_on_something_else(ward: Ward) -> None:
@@ -250,6 +268,9 @@ def test_a_model_that_outgrows_its_function(ward: Ward) -> None:
     for name in ("api", "score"):
         ward.functions.update_function_configuration(FunctionName=f"perennial-{STAGE}-{name}", MemorySize=512)
     assert set(found) == {"memory of api", "memory of score"} and "128 MB; iris" in found["memory of api"].found
+    api, score = (str(found[f"memory of {name}"].remedy) for name in ("api", "score"))
+    assert f'`make deploy STAGE={STAGE} PARAMETERS="ApiMegabytes=256"`' in api
+    assert "infra/stacks/scoring.yaml to 256" in score
 
 
 def test_too_few_functions_at_a_time(ward: Ward) -> None:

@@ -26,7 +26,16 @@ def test_a_fault_ends_it_with_one_and_stands_beside_its_remedy(tmp_path: Path) -
     assert result.stderr == "error: Something is wrong. Follow the remedies.\n"
 
 
-@pytest.mark.parametrize("env", [{}, {"PERENNIAL_BUCKET": "models", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}])
+@pytest.mark.parametrize(
+    "env",
+    [
+        {},
+        {"PERENNIAL_BUCKET": ""},
+        {"PERENNIAL_BUCKET": "models", "PERENNIAL_TRUSTED_KEYS": "no key"},
+        {"PERENNIAL_BUCKET": "models", "AWS_ENDPOINT_URL": "no address"},
+        {"PERENNIAL_BUCKET": "models", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"},
+    ],
+)
 def test_json_has_every_finding_and_each_fault_a_remedy(tmp_path: Path, env: dict[str, str]) -> None:
     result = doctor(tmp_path, "--json", **env)
     assert result.returncode == 1

@@ -9,7 +9,7 @@ from typing import Any
 
 from perennial.errors import SettingsError
 from perennial.jobs.doctor import access, bucket, functions, machine, queues, quotas, registries
-from perennial.jobs.doctor.finding import Finding, Patient, Unseen
+from perennial.jobs.doctor.finding import Finding, Patient, Unseen, looking
 from perennial.notify.aws import client
 from perennial.settings import Settings
 from perennial.store_opening import open_store
@@ -23,7 +23,8 @@ def examine() -> list[Finding]:
     try:
         settings = Settings.load()
     except SettingsError as error:
-        return [*findings, Finding(what="settings", ok=False, found=error.message, remedy=error.remedy)]
+        remedy = error.remedy or 'Set that variable right, or `eval "$(perennial env)"` within the repository.'
+        return [*findings, Finding(what="settings", ok=False, found=error.message, remedy=remedy)]
     endpoint = settings.aws_endpoint_url or "AWS"
     findings.append(Finding(what="settings", ok=True, found=f"bucket {settings.bucket} at {endpoint}"))
 
@@ -31,7 +32,11 @@ def examine() -> list[Finding]:
     def of(service: str) -> Any:
         return client(settings, service, "")
 
-    store = open_store(settings, client_timeout=5)
+    try:
+        with looking("bucket"):
+            store = open_store(settings, client_timeout=5)
+    except Unseen as unseen:
+        return [*findings, unseen.finding]
     return findings + look_at(Patient(settings=settings, store=store, client=of, now=lambda: datetime.now(UTC)))
 
 

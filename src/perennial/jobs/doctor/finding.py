@@ -11,11 +11,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from perennial.errors import PerennialError
 from perennial.settings import Settings
 from perennial.store import Store
 
 _BUCKET = re.compile(r"perennial-([a-z][a-z0-9-]*)-data-(\d{12})-([a-z0-9-]+)")
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"})
+_STALE = frozenset({"ExpiredToken", "ExpiredTokenException", "InvalidAccessKeyId", "InvalidClientTokenId",
+                    "SignatureDoesNotMatch", "UnrecognizedClientException"})  # fmt: skip
 
 
 class Finding(BaseModel):
@@ -87,8 +90,10 @@ def looking(what: str) -> Iterator[None]:
         said = " ".join(str(error).split())[:300]
         if code in _DENIED:
             raise Unseen(Finding(what=what, ok=True, found=f"this identity may not look ({code})")) from error
-        raise Unseen(Finding(what=what, ok=False, found=said, remedy="See what AWS says there.")) from error
-    except (BotoCoreError, Boto3Error, OSError, ValueError) as error:
+        renew = "Renew the credentials: AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+        remedy = renew if code in _STALE else "See what AWS says there; `aws sts get-caller-identity` says who asks."
+        raise Unseen(Finding(what=what, ok=False, found=said, remedy=remedy)) from error
+    except (BotoCoreError, Boto3Error, PerennialError, OSError, ValueError) as error:
         said = " ".join(str(error).split())[:300]
         remedy = "Check the endpoint, the region and the credentials."
         raise Unseen(Finding(what=what, ok=False, found=said, remedy=remedy)) from error

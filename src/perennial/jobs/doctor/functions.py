@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ NAMES = ("api", "feedback", "capture", "score")
 SERVING = ("api", "score")
 PACKAGE_BYTES = 250 * 1024 * 1024
 """What Lambda takes unzipped, and so more than enough for a zip."""
+MOST_MEGABYTES = 10_240
 RUNTIME_MEGABYTES, COPIES = 200, 3
 """A function's memory before it loads a model, and how many times the bytes of a graph ONNX Runtime takes at most."""
 
@@ -35,7 +37,7 @@ def functions(patient: Patient) -> Iterator[Finding]:
         yield _agreeing(patient, name, told)
         yield _size(patient, name, told)
         if name in SERVING and largest:
-            yield _room(name, told, *largest)
+            yield _room(patient, name, told, *largest)
 
 
 def api(patient: Patient) -> Iterator[Finding]:
@@ -91,12 +93,21 @@ def _size(patient: Patient, name: str, told: dict[str, Any]) -> Finding:
     )  # fmt: skip
 
 
-def _room(name: str, told: dict[str, Any], model: str, size: int) -> Finding:
+def _room(patient: Patient, name: str, told: dict[str, Any], model: str, size: int) -> Finding:
     memory, needed = int(told.get("MemorySize", 128)), RUNTIME_MEGABYTES + COPIES * size / 1e6
+    enough = math.ceil(needed / 64) * 64
+    where = (
+        "the default of ApiMegabytes in template.yaml" if name == "api" else "MemorySize in infra/stacks/scoring.yaml"
+    )
+    remedy = f"Set {where} to {enough}, then {patient.again}."
+    if enough > MOST_MEGABYTES:
+        remedy = f"No function has more than {MOST_MEGABYTES} MB: serve it from an image, see docs/containers.md."
+    elif name == "api" and "STAGE=" in patient.again:
+        remedy = f'{patient.again.removesuffix("`")} PARAMETERS="ApiMegabytes={enough}"` gives it more.'
     return Finding(
         what=f"memory of {name}", ok=needed <= memory,
         found=f"{memory} MB; {model}, the largest model, has {size / 1e6:.1f} MB and may take {needed:.0f}",
-        remedy=f"Give it more, as ApiMegabytes={round(needed / 64 + 1) * 64}, or serve it from an image with more.",
+        remedy=remedy,
     )  # fmt: skip
 
 

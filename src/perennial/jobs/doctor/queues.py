@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from botocore.exceptions import ClientError
 
-from perennial.jobs.doctor.finding import Finding, Patient, looking
+from perennial.jobs.doctor.finding import Deployment, Finding, Patient, looking
 
 DEAD = {
-    "landing-dead": "See what is wrong with these files, then send them anew: `aws sqs start-message-move-task`.",
+    "landing-dead": "See what is wrong with these files, then send them anew: `aws sqs start-message-move-task "
+    "--source-arn {arn}`.",
+    "capture-dead": "See the log of the capture, mend the cause, then invoke it anew with what is in the queue: "
+    "docs/observability.md has the commands.",
     "scoring-dead": "See the log of the scoring, mend the cause, then `perennial redrive`.",
 }
 
@@ -28,10 +32,11 @@ def queues(patient: Patient) -> Iterator[Finding]:
                 gone = f"{patient.again} makes it."
                 yield Finding(what=f"queue {name}", ok=False, found="is not there", remedy=gone)
                 continue
-            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+            told = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "QueueArn"])
         count = int(told["Attributes"]["ApproximateNumberOfMessages"])
         found = f"{count} messages" if count else "empty"
-        yield Finding(what=f"queue {name}", ok=not count, found=found, remedy=remedy)
+        said = remedy.format(arn=told["Attributes"]["QueueArn"])
+        yield Finding(what=f"queue {name}", ok=not count, found=found, remedy=said)
 
 
 def alarms(patient: Patient) -> Iterator[Finding]:
@@ -44,7 +49,7 @@ def alarms(patient: Patient) -> Iterator[Finding]:
             .get_paginator("describe_alarms")
             .paginate(AlarmNamePrefix=deployment.function(""))
         )
-        found = [alarm for page in pages for alarm in page.get("MetricAlarms", [])]
+        found = [alarm for page in pages for alarm in page.get("MetricAlarms", []) if _of(deployment, alarm)]
     ringing = [alarm for alarm in found if alarm["StateValue"] == "ALARM"]
     for alarm in ringing:
         said = " ".join(alarm.get("StateReason", "").split())[:200]
@@ -52,3 +57,9 @@ def alarms(patient: Patient) -> Iterator[Finding]:
         yield Finding(what=f"alarm {alarm['AlarmName']}", ok=False, found=said or "rings", remedy=remedy)
     if not ringing:
         yield Finding(what="alarms", ok=True, found=f"none of {len(found)} rings")
+
+
+def _of(deployment: Deployment, alarm: Mapping[str, Any]) -> bool:
+    """Whether it is not of another stage, such as prod-eu beside prod: ours tell the topic of their stage."""
+    told = [str(action).rsplit(":", 1)[-1] for action in alarm.get("AlarmActions", [])]
+    return not told or deployment.function("notices") in told
