@@ -96,9 +96,7 @@ def _size(patient: Patient, name: str, told: dict[str, Any]) -> Finding:
 def _room(patient: Patient, name: str, told: dict[str, Any], model: str, size: int) -> Finding:
     memory, needed = int(told.get("MemorySize", 128)), RUNTIME_MEGABYTES + COPIES * size / 1e6
     enough = math.ceil(needed / 64) * 64
-    where = (
-        "the default of ApiMegabytes in template.yaml" if name == "api" else "MemorySize in infra/stacks/scoring.yaml"
-    )
+    where = "ApiMegabytes's default in template.yaml" if name == "api" else "MemorySize in infra/stacks/scoring.yaml"
     remedy = f"Set {where} to {enough}, then {patient.again}."
     if enough > MOST_MEGABYTES:
         remedy = f"No function has more than {MOST_MEGABYTES} MB: serve it from an image, see docs/containers.md."
