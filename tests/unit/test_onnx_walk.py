@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from perennial.errors import IntegrityError
-from perennial.serving.onnx_walk import DOMAINS, MOST_DEPTH, check_graph
+from perennial.serving.onnx_walk import CHANCE, DOMAINS, MOST_DEPTH, check_graph
 from tests.support.models import build, make_spec
 
 ALLOWED = {domain.decode() for domain in DOMAINS}
+BY_CHANCE = {name.decode() for name in CHANCE}
 
 
 def tensor(**changes: Any) -> Any:
@@ -103,6 +104,8 @@ HOSTILE = {
     "devices": model(graph(), configuration=[onnx.DeviceConfigurationProto(name="d", num_devices=2)]),
     "overload": model(graph([helper.make_node("A", [], ["y"], overload="o")])),
     "segment": model(graph(initializer=[TensorProto(segment=TensorProto.Segment(begin=0, end=1))])),
+    "chance": model(graph([helper.make_node("RandomUniform", [], ["y"], shape=[1])])),
+    "chance deep down": model(nested(graph([helper.make_node("Bernoulli", ["x"], ["y"])]), 3)),
     "too deep": model(nested(graph(), MOST_DEPTH + 1)),
 }
 
@@ -128,7 +131,7 @@ def _faults(made: Any) -> Iterator[bool]:
     for one in made.initializer:
         yield _is_outside(one)
     for node in made.node:
-        yield node.domain not in ALLOWED
+        yield node.domain not in ALLOWED or node.op_type in BY_CHANCE
         for attribute in node.attribute:
             yield attribute.HasField("sparse_tensor") or bool(attribute.sparse_tensors)
             for one in (attribute.t, *attribute.tensors):
@@ -180,6 +183,12 @@ def test_refuses_what_is_no_onnx(data: bytes) -> None:
 def test_names_the_domain_and_the_version() -> None:
     with pytest.raises(IntegrityError, match=r"The graph of m 01 is refused: .* domain 'com\.microsoft'"):
         check_graph(HOSTILE["other domain"].SerializeToString(), "The graph of m 01")
+
+
+def test_knows_every_operator_of_chance() -> None:
+    """All that draw numbers have a seed, and so has one that does so only where it is trained."""
+    drawing = {schema.name for schema in onnx.defs.get_all_schemas_with_history() if "seed" in schema.attributes}
+    assert drawing == BY_CHANCE | {"Dropout"}
 
 
 def test_lets_real_networks_through() -> None:

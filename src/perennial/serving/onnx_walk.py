@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from perennial.errors import IntegrityError
 
 DOMAINS = (b"", b"ai.onnx", b"ai.onnx.ml")
+CHANCE = (b"Bernoulli", b"Multinomial", b"RandomNormal", b"RandomNormalLike", b"RandomUniform", b"RandomUniformLike")
+"""Operators that draw numbers: a first run says nothing of the next, and no answer could be repeated."""
 MOST_BYTES = 2**31 - 1
 """What Protocol Buffers bound a message by."""
 MOST_DEPTH = 16
@@ -36,7 +38,8 @@ class _Kind:
     """One type of message: what its fields may be.
 
     ``plain`` maps a field to the encodings it has; ``inner`` to the type of message that is entered; ``domain`` is the
-    field that names a domain, ``refused`` says of fields why they are not allowed.
+    field that names a domain, ``operator`` the one that names an operator; ``refused`` says of fields why they are not
+    allowed.
     """
 
     name: str
@@ -44,6 +47,7 @@ class _Kind:
     inner: Mapping[int, str]
     refused: Mapping[int, str]
     domain: int = 0
+    operator: int = 0
 
 
 def _plain(text: str = "", number: str = "", both: str = "", single: str = "") -> dict[int, tuple[int, ...]]:
@@ -62,8 +66,8 @@ _KINDS = {
                26: "it is made for several devices"}),
         _Kind("opset", _plain(number="2"), {}, {}, domain=1),
         _Kind("graph", _plain(text="2 10 11 12 13 14 16"), {1: "node", 5: "tensor"}, {15: _SPARSE}),
-        _Kind("node", _plain(text="1 2 3 4 6 9"), {5: "attribute"},
-              {8: "it calls a function by its overload", 10: "it is made for several devices"}, domain=7),
+        _Kind("node", _plain(text="1 2 3 6 9"), {5: "attribute"},
+              {8: "it calls a function by its overload", 10: "it is made for several devices"}, domain=7, operator=4),
         _Kind("attribute", _plain(text="1 4 9 13 14 15 21", number="3 20", both="8", single="2 7"),
               {5: "tensor", 10: "tensor", 6: "graph", 11: "graph"}, {22: _SPARSE, 23: _SPARSE}),
         _Kind("tensor", _plain(text="6 8 9 12 16", number="2 14", both="1 4 5 7 10 11"), {},
@@ -77,8 +81,8 @@ def check_graph(onnx: bytes, what: str = "The graph") -> None:
 
     Raises:
         IntegrityError: it is in another format that onnxruntime reads, or no ONNX; it or a subgraph has external data,
-            sparse tensors, functions, or operators or opsets of other domains than ``ai.onnx`` and ``ai.onnx.ml``; or
-            graphs are nested too deeply.
+            sparse tensors, functions, operators that draw numbers by chance, or operators or opsets of other domains
+            than ``ai.onnx`` and ``ai.onnx.ml``; or graphs are nested too deeply.
     """
     if len(onnx) > MOST_BYTES:
         raise IntegrityError(f"{what} has {len(onnx):,} bytes, of at most {MOST_BYTES:,}.")
@@ -119,6 +123,8 @@ class _Walk:
                 self.enter(inner, at, at + size, depth + (inner == "graph"))
             elif field == kind.domain and field and encoding == _BYTES:
                 self._check_domain(at, size)
+            elif field == kind.operator and field and encoding == _BYTES:
+                self._check_operator(at, size)
             elif encoding not in kind.plain.get(field, ()):
                 raise Refused(f"it holds a field {field} of the kind {encoding} in its {name}, which ONNX has not")
             at += size
@@ -127,6 +133,11 @@ class _Walk:
         domain = self.data[at : at + size]
         if domain not in DOMAINS:
             raise Refused(f"it needs operators of the domain {domain[:60].decode(errors='replace')!r}")
+
+    def _check_operator(self, at: int, size: int) -> None:
+        operator = self.data[at : at + size]
+        if operator in CHANCE:
+            raise Refused(f"it draws numbers by chance ({operator.decode()})")
 
     def _is_zero(self, at: int, size: int) -> bool:
         """Whether a number is 0: data that lies in the tensor itself."""
