@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -215,15 +215,71 @@ def test_the_boundary_is_what_the_roles_of_the_templates_need_and_no_more() -> N
     assert found == within
 
 
-def actions(value: Any) -> Iterator[str]:
-    """All that policies allow, under conditions too."""
+SOURCE = "arn:${AWS::Partition}:s3:::of-others/tables/*"
+PLACES = {
+    "DataBucketName": "perennial-${Stage}-data-1",
+    "SiteBucketName": "perennial-${Stage}-site-1",
+    "ScoringSource": SOURCE,
+    "TrainingSource": SOURCE,
+    "SigningKeyArn": "arn:${AWS::Partition}:kms:eu-west-1:${AWS::AccountId}:key/1",
+    "TopicArn": "arn:${AWS::Partition}:sns:eu-west-1:${AWS::AccountId}:perennial-${Stage}-notices",
+}
+"""What the nested templates are given."""
+
+
+def test_the_boundary_holds_every_place_that_a_role_of_the_templates_works_on() -> None:
+    bounds = [(many(one["Action"]), [*places(one["Resource"])]) for one in statements("Boundary")]
+    outside = {
+        (action, place)
+        for template in stack_templates().values()
+        for one in template["Resources"].values() if one["Type"] == "AWS::IAM::Role"
+        for statement in allowing(one["Properties"]["Policies"])
+        for action in many(statement["Action"])
+        for place in places(statement["Resource"])
+        if not any(action in allowed and any(map(covers(place), within)) for allowed, within in bounds)
+    }  # fmt: skip
+    assert outside == set()
+
+
+def places(value: Any) -> Iterator[str]:
+    """ARNs, in either case of a condition; those of resources of the same template are named after the stage."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for one in value:
+                yield from places(one)
+        case {"Fn::If": [_, *cases]}:
+            yield from places(cases)
+        case {"Ref": name} if name in PLACES:
+            yield PLACES[name]
+        case {"Fn::Select": [0, {"Fn::Split": ["/", {"Ref": name}]}]}:
+            yield PLACES[name].split("/", 1)[0]
+        case {"Fn::Sub": str(text)} if not re.search(r"\$\{\w+\.Arn\}", text):
+            yield re.sub(r"\$\{(\w+)\}", lambda name: PLACES.get(name[1], name[0]), text)
+        case _:
+            assert "Arn" in str(value) or value == {"Ref": "AWS::NoValue"}, value
+
+
+def covers(place: str) -> Callable[[str], bool]:
+    return lambda bound: re.fullmatch(re.escape(bound).replace(r"\*", ".*"), place) is not None
+
+
+def allowing(value: Any) -> Iterator[dict[str, Any]]:
+    """All statements that allow, under conditions too."""
     if isinstance(value, dict):
-        yield from many(value["Action"]) if value.get("Effect") == "Allow" else ()
+        if value.get("Effect") == "Allow":
+            yield value
         for member in value.values():
-            yield from actions(member)
+            yield from allowing(member)
     elif isinstance(value, list):
         for member in value:
-            yield from actions(member)
+            yield from allowing(member)
+
+
+def actions(value: Any) -> Iterator[str]:
+    """All that policies allow, under conditions too."""
+    return (action for one in allowing(value) for action in many(one["Action"]))
 
 
 def test_the_service_role_can_make_every_resource_of_the_templates_and_nothing_else() -> None:
