@@ -104,8 +104,8 @@ flood: ## Score 500 files on a local AWS, told of again and again, while workers
 	@$(SETUP) environments.py main ministack
 	@PERENNIAL_FLOOD_FILES=$(or $(FILES),500) $(MAIN)/python -m pytest tests/integration/test_stack_scoring_flood.py
 
-integration-localstack: ## Run the tests of a stack on LocalStack instead, started without Docker and ended again
-	@$(SETUP) environments.py main ministack localstack node
+integration-localstack: postgres ## Run the tests of a stack on LocalStack, started without Docker and ended again
+	@$(SETUP) environments.py main ministack localstack airflow monitor node
 	@PERENNIAL_TEST_ENDPOINT=localstack $(MAIN)/python -m pytest -m stack tests/integration $(PYTEST)
 
 bench: java ## Measure what the README states

@@ -101,4 +101,5 @@ def test_a_landed_file_starts_its_training_once(watching: Airflow, stack: LocalS
     watching.wait(lambda: len(ended(watching)) > count, "the reader to read again", 60)
     watching.wait(queue.empty, "the queue to be empty", 60)
     assert [run["dag_run_id"] for run in watching.runs(TRAINING)] == [training["dag_run_id"]]
-    assert {run["state"] for run in watching.runs("landing")} == {"success"}
+    read = watching.wait(lambda: ended(watching), "the reader", 60)
+    assert {run["state"] for run in read} == {"success"}
