@@ -164,6 +164,16 @@ def test_a_damaged_log_entry_or_outcome_or_gate_stops_nothing() -> None:
     assert any("/gates/" in line for line in page.left_out)
 
 
+def test_a_signature_is_no_version() -> None:
+    store = memory_store()
+    version = world.trained("run-1", "tree")
+    world.publish(store, version, 0)
+    world.promote(store, version, 1)
+    store.put_new(keys.version_signature(MODEL, version.manifest.version, "0" * 16), b"{}")
+    page = build_page(store, MODEL, NOW)
+    assert ([view.version for view in page.versions], page.left_out) == ([version.manifest.version], ())
+
+
 def test_only_the_newest_are_shown_and_the_champion_always() -> None:
     store = memory_store()
     registry = Registry(store)

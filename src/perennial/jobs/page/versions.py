@@ -71,7 +71,7 @@ def versions(store: Store, m: str, now: datetime) -> Versions:
         _newest(store.list(keys.outcomes(m)), 2 * VERSIONS), lambda entry: read_model(store, entry.key, OutcomeResult)
     )
     by_version = {outcome.version: outcome for outcome in outcomes.values.values() if outcome.version}
-    stored = {_version_of(entry.key): entry.modified for entry in store.list(keys.versions(m))}
+    stored = _stored(store, m)
     wanted = _wanted(stored, head.version if head else None)
     asked = {entry.key for entry in store.list(keys.approvals(m))}
     registry = Registry(store)
@@ -96,8 +96,10 @@ def _log_entry(store: Store, key: str) -> LogEntry:
     return LogEntry.from_bytes(store.get(key).data, key)
 
 
-def _version_of(key: str) -> str:
-    return PurePosixPath(key).parent.name
+def _stored(store: Store, m: str) -> dict[str, datetime]:
+    """When each version's manifest was stored. Signatures lie beside the manifests and are none."""
+    found = ((PurePosixPath(entry.key).parent.name, entry) for entry in store.list(keys.versions(m)))
+    return {version: entry.modified for version, entry in found if entry.key == keys.version_manifest(m, version)}
 
 
 def _wanted(stored: Mapping[str, datetime], champion: str | None) -> list[str]:
