@@ -41,7 +41,8 @@ def test_import_reads_no_settings_and_brings_nothing_heavy(tmp_path: Path) -> No
 def test_the_document_survives_the_deferred_models(tmp_path: Path) -> None:
     """FastAPI's OpenAPI models are left unbuilt at import; asked for, they are all there. S3 is down meanwhile."""
     event = {
-        "version": "2.0", "rawPath": "/openapi.json", "rawQueryString": "", "headers": {}, "isBase64Encoded": False,
+        "version": "2.0", "routeKey": "GET /openapi.json", "rawPath": "/openapi.json", "rawQueryString": "",
+        "headers": {}, "isBase64Encoded": False,
         "requestContext": {"http": {"method": "GET", "path": "/openapi.json", "sourceIp": "192.0.2.1"}},
     }  # fmt: skip
     found = run(
