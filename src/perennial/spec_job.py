@@ -62,7 +62,7 @@ class JobSize(Part):
     @model_validator(mode="after")
     def _there_is_such(self) -> Self:
         if self.large:
-            if not self.vcpu.is_integer() or not GIB <= self.memory <= MOST_MEMORY:
+            if self.vcpu % 1 or not GIB <= self.memory <= MOST_MEMORY:
                 raise ValueError(
                     f"beyond Fargate's 16 vcpu and 120 GB, take whole vcpu up to {MOST_VCPUS} and 1 to "
                     f"{MOST_MEMORY // GIB} GB"

@@ -14,9 +14,11 @@ from moto import mock_aws
 from perennial.deploy import cloud, parameters
 from perennial.deploy.cloud import deploy_stage, target
 from perennial.deploy.lock import only_one_now
+from perennial.deploy.ours import builds_bucket
 from perennial.deploy.package import ROOT
 from perennial.deploy.parameters import StageFile, check_parameters, read_arguments, read_stage
 from perennial.deploy.template import read_template
+from perennial.deploy.trust import check_not_of_this_machine, local_key
 from perennial.errors import DeployError
 
 DECLARED = read_template(ROOT / "template.yaml")["Parameters"]
@@ -67,6 +69,13 @@ def test_the_account_and_the_region_are_those_of_the_file(account: str, tmp_path
 def test_a_region_that_is_none_is_named(account: str) -> None:
     with pytest.raises(DeployError, match=r"AWS has no region 'eu-west-9'. Near it are .*eu-west-1"):
         target("prod", "eu-west-9", print).__enter__()
+
+
+def test_a_stage_whose_buckets_would_have_too_long_names_is_refused(account: str) -> None:
+    with target("a" * 20, "eu-central-1", print) as to:
+        assert len(builds_bucket(to.aws, to.stage)) == 63
+    with pytest.raises(DeployError, match=r"too long in ap-southeast-1: its buckets .* at most 18 characters"):
+        target("a" * 19, "ap-southeast-1", print).__enter__()
 
 
 def hold(path: Path, held: Any, release: Any) -> None:
@@ -120,6 +129,25 @@ def test_a_wrong_parameter_is_told_before_anything_is_built(account: str, argume
 
     with target("prod", None, print) as to, pytest.raises(DeployError, match=said):
         deploy_stage(to, arguments, build)
+
+
+def test_a_stage_does_not_come_to_trust_the_key_of_this_machine(tmp_path: Path) -> None:
+    own, other = local_key(tmp_path / "own.pem"), local_key(tmp_path / "other.pem")
+    with pytest.raises(DeployError, match=r"TrustedKeys names the key of `make up`.*unset PERENNIAL_TRUSTED_KEYS"):
+        check_not_of_this_machine(f"{other.public.text},{own.public.text}", tmp_path / "own.pem")
+    check_not_of_this_machine(other.public.text, tmp_path / "own.pem")
+    check_not_of_this_machine(own.public.text, tmp_path / "none.pem")
+
+
+def test_what_a_shell_says_of_keys_is_looked_at_before_anything_is_built(
+    account: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build() -> Any:
+        raise AssertionError("built")
+
+    monkeypatch.setenv("PERENNIAL_TRUSTED_KEYS", local_key().public.text)
+    with target("prod", None, print) as to, pytest.raises(DeployError, match="which is for this machine"):
+        deploy_stage(to, "", build)
 
 
 def test_principals_are_arns_with_commas_between_them() -> None:

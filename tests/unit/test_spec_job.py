@@ -77,12 +77,14 @@ def test_the_table_of_the_reference_is_that_of_fargate() -> None:
         assert (f"steps of {sizes.step // 1024}" in row) == (sizes.step > 1024)
 
 
-@pytest.mark.parametrize("job", ["{vcpu: 16, memory: 128 GB}", "{vcpu: 32, memory: 64 GB}"])
+@pytest.mark.parametrize("job", ["{vcpu: 16, memory: 128 GB}", "{vcpu: 32, memory: 64 GB}", "{memory: 200 GB}"])
 def test_more_than_fargate_has_is_for_an_instance(job: str) -> None:
     assert spec(job).job.large
 
 
-@pytest.mark.parametrize("job", ["{vcpu: 17.5, memory: 64 GB}", "{vcpu: 32, memory: 2000 GB}", "{vcpu: 500}"])
+@pytest.mark.parametrize(
+    "job", ["{vcpu: 17.5, memory: 64 GB}", "{vcpu: 32, memory: 2000 GB}", "{memory: 2000 GB}", "{vcpu: 500}"]
+)
 def test_more_than_an_instance_has_is_refused(job: str) -> None:
     assert "192" in refusal(job).message
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 REGION = "us-east-1"
+BUCKET_NAME = 63
+"""Characters that S3 takes."""
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
@@ -56,6 +58,7 @@ def target(stage: str, region: str | None, say: Progress) -> Iterator[Target]:
             remedy="Leave REGION out, or correct the file.",
         )
     aws = Aws(region=_known(region or file.region or REGION))
+    _check_length(stage, aws.region)
     found = account(aws)
     if file.account and file.account != found:
         raise DeployError(
@@ -83,7 +86,7 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
     from perennial.deploy.aws import aws_errors
     from perennial.deploy.stack import deploy
     from perennial.deploy.template import read_template
-    from perennial.deploy.trust import PARAMETER, SIGNS, signing_arn, trusted_keys
+    from perennial.deploy.trust import PARAMETER, SIGNS, check_not_of_this_machine, signing_arn, trusted_keys
     from perennial.deploy.up import TEMPLATE
 
     authority = authority_of(os.environ)
@@ -92,6 +95,7 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
         given[PARAMETER] = os.environ["PERENNIAL_TRUSTED_KEYS"]
     declared = read_template(TEMPLATE)["Parameters"]
     check_parameters({PARAMETER: "unsigned"} | given, declared)
+    check_not_of_this_machine(given.get(PARAMETER, ""))
     with aws_errors():
         takes_up(to.aws, to.stage)  # or it raises, before anything is built or made
     built = packages()
@@ -101,13 +105,23 @@ def deploy_stage(to: Target, arguments: str, packages: Callable[[], Mapping[str,
     return deploy(to.aws, built, TEMPLATE, stage=to.stage, parameters=given, authority=authority)
 
 
+def _check_length(stage: str, region: str) -> None:
+    """See that S3 takes the names of all buckets; the longest is ``perennial-STAGE-builds-ACCOUNT-REGION``."""
+    most = BUCKET_NAME - len("perennial--builds-000000000000-") - len(region)
+    if len(stage) > most:
+        raise DeployError(
+            f"STAGE={stage} is too long in {region}: its buckets would have longer names than S3 takes.",
+            remedy=f"Choose one of at most {most} characters.",
+        )
+
+
 def _check_no_emulator(env: Mapping[str, str]) -> None:
     for name in sorted(env):
         if name.startswith("AWS_ENDPOINT_URL") and env[name]:
             raise DeployError(
                 f"{name}={env[name]} is set: this would not reach AWS.",
-                remedy="`unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY PERENNIAL_BUCKET` ends what "
-                "`perennial env` began.",
+                remedy="`unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY PERENNIAL_BUCKET "
+                "PERENNIAL_TRUSTED_KEYS PERENNIAL_SIGNING_KEY` ends what `perennial env` began.",
             )
 
 
