@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from perennial.deploy.aws import Aws, aws_errors
+from perennial.deploy.ours import find_stack
 
 TOLD: Mapping[str, Mapping[str, str]] = {
     "perennial-{stage}-batch": {
@@ -25,18 +26,10 @@ def beside(aws: Aws, stage: str) -> dict[str, str]:
     Raises:
         DeployError: CloudFormation refuses to say.
     """
-    from botocore.exceptions import ClientError
-
     found: dict[str, str] = {}
-    client = aws.client("cloudformation")
     for name, told in TOLD.items():
         with aws_errors():
-            try:
-                stack = client.describe_stacks(StackName=name.format(stage=stage))["Stacks"][0]
-            except ClientError as error:
-                if "does not exist" not in error.response["Error"]["Message"]:
-                    raise
-                continue
-        outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-        found |= {setting: outputs[output] for output, setting in told.items() if output in outputs}
+            stack = find_stack(aws, name.format(stage=stage))
+        if stack is not None:
+            found |= {setting: stack.outputs[output] for output, setting in told.items() if output in stack.outputs}
     return found

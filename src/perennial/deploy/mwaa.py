@@ -16,6 +16,7 @@ from perennial.deploy.airflow_package import build_airflow_package, startup_scri
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.dags import REQUIREMENTS, STARTUP, Delivery, delivery, read_specs
 from perennial.deploy.dags_bucket import DagsBucket, Progress
+from perennial.deploy.ours import find_stack
 from perennial.errors import DeployError
 from perennial.jobs.specs import SpecFile
 from perennial.settings import VARIABLES, Settings
@@ -44,21 +45,15 @@ def find_environment(aws: Aws, stage: str) -> Environment:
         DeployError: there is none, or it is another's.
     """
     name = STACK.format(stage=stage)
-    from botocore.exceptions import ClientError
-
     with aws_errors():
-        try:
-            stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" not in error.response["Error"]["Message"]:
-                raise
-            raise DeployError(
-                f"There is no stack {name}.",
-                remedy=f"sam deploy --stack-name {name} --template-file infra/mwaa.yaml --capabilities CAPABILITY_IAM "
-                f"--parameter-overrides Stage={stage}",
-            ) from error
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
-    given = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
+        stack = find_stack(aws, name)
+    if stack is None:
+        raise DeployError(
+            f"There is no stack {name}.",
+            remedy=f"sam deploy --stack-name {name} --template-file infra/mwaa.yaml --capabilities CAPABILITY_IAM "
+            f"--parameter-overrides Stage={stage}",
+        )
+    outputs, given = stack.outputs, stack.parameters
     if DAGS_BUCKET not in outputs:
         raise DeployError(f"Stack {name} has no output {DAGS_BUCKET}.", remedy="Deploy infra/mwaa.yaml again.")
     return Environment(

@@ -11,6 +11,7 @@ from typing import Any
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.dags import read_specs
 from perennial.deploy.dags_bucket import Progress
+from perennial.deploy.ours import find_stack
 from perennial.deploy.package import ROOT
 from perennial.deploy.schedules import planned, scheduler_template
 from perennial.deploy.stack import apply_stack
@@ -35,18 +36,12 @@ def batch_beside(aws: Aws, stage: str) -> Beside:
     Raises:
         DeployError: there is none, or it has no image yet.
     """
-    from botocore.exceptions import ClientError
-
     name = f"perennial-{stage}-batch"
     with aws_errors():
-        try:
-            stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        except ClientError as error:
-            if "does not exist" not in error.response["Error"]["Message"]:
-                raise
-            raise DeployError(f"There is no stack {name}.", remedy="Deploy infra/batch.yaml first.") from error
-    given = {each["ParameterKey"]: each.get("ParameterValue", "") for each in stack.get("Parameters", [])}
-    told = {each["OutputKey"]: each["OutputValue"] for each in stack.get("Outputs", [])}
+        stack = find_stack(aws, name)
+    if stack is None:
+        raise DeployError(f"There is no stack {name}.", remedy="Deploy infra/batch.yaml first.")
+    given, told = stack.parameters, stack.outputs
     if not given.get("Image") or "ExecutionRoleArn" not in told:
         raise DeployError(
             f"Stack {name} has no image yet.", remedy="Push one, and deploy infra/batch.yaml with Image=."
