@@ -11,10 +11,11 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 from botocore.stub import Stubber
 
 from perennial.deploy import session, stack
-from perennial.deploy.aws import Aws
+from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.ministack import MiniStack
 from perennial.deploy.package import ROOT, Package
 from perennial.deploy.up import LocalStack
@@ -157,6 +158,7 @@ def test_the_cloud_is_never_mistaken_for_a_local_stack(tmp_path: Path, verb: str
     assert result.returncode == DeployError.exit_code
     (line,) = result.stderr.splitlines()
     assert f"{name}=http://127.0.0.1:9" in line and "unset AWS_ENDPOINT_URL" in line
+    assert "PERENNIAL_TRUSTED_KEYS" in line  # or the cloud would come to trust this machine's key
 
 
 def test_an_unknown_profile_is_one_line(tmp_path: Path) -> None:
@@ -170,6 +172,12 @@ def test_whatever_boto_raises_becomes_one_line(tmp_path: Path) -> None:
     nowhere = Aws("http://127.0.0.1:9", access_key="a", secret_key="b")
     with pytest.raises(DeployError, match=r"127\.0\.0\.1:9.*Is it running\?"):
         stack.deploy(nowhere, {"api": package, "score": package}, ROOT / "template.yaml")
+
+
+def test_aws_itself_is_not_asked_whether_it_runs() -> None:
+    unreachable = EndpointConnectionError(endpoint_url="https://sts.us-east-1.amazonaws.com/")
+    with pytest.raises(DeployError, match=r"sts\.us-east-1.*Is this machine online"), aws_errors():
+        raise unreachable
 
 
 def test_what_was_deployed_is_found_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -150,8 +150,10 @@ def _schedules(options: argparse.Namespace) -> None:
 
 
 def _publish_form(to: Target, stack: Deployed) -> None:
+    from shlex import quote
     from uuid import uuid4
 
+    from perennial.deploy.exports import exports
     from perennial.deploy.form import build_form
     from perennial.deploy.site import distribution_of, invalidate, publish
     from perennial.serving.presign import upload_address
@@ -164,11 +166,8 @@ def _publish_form(to: Target, stack: Deployed) -> None:
         invalidate(aws.client("cloudfront"), distribution, str(uuid4()))
     say(f"Form    {stack.site_url}\nAPI     {stack.api_url}\nBucket  {stack.bucket}")
     say("To work on it from this shell:")
-    say(f"export PERENNIAL_BUCKET={stack.bucket} PERENNIAL_API_URL={stack.api_url} AWS_REGION={aws.region}")
-    say(f"export PERENNIAL_SITE_BUCKET={stack.site_bucket} PERENNIAL_TOPIC_ARN={stack.topic_arn}")
-    say(f"export PERENNIAL_LANDING_QUEUE={stack.landing_queue}")
-    say(f"export PERENNIAL_SCORING_QUEUE={stack.scoring_queue}")
-    say(f"export PERENNIAL_SCORING_DEAD_QUEUE={stack.scoring_dead_queue}")
+    for name, value in exports(aws, to.stage).items():
+        say(f"export {name}={quote(value)}")
 
 
 def _lock(options: argparse.Namespace) -> None:

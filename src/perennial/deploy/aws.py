@@ -13,6 +13,7 @@ from perennial.errors import DeployError
 from perennial.settings import Settings
 
 _CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, of the account to deploy to."
+_EMULATOR = "Is it running? Is AWS_ENDPOINT_URL right?"
 _REFUSED_CREDENTIALS = frozenset(
     {
         "InvalidClientTokenId",
@@ -80,7 +81,9 @@ def aws_errors() -> Iterator[None]:
     except (found.NoCredentialsError, found.PartialCredentialsError, found.ProfileNotFound) as error:
         raise DeployError(f"{error}.", remedy=_CREDENTIALS) from error
     except found.EndpointConnectionError as error:
-        raise DeployError(f"{str(error).rstrip('.')}.", remedy="Is it running? Is AWS_ENDPOINT_URL right?") from error
+        aws = ".amazonaws." in str(error)
+        remedy = "Is this machine online, and has AWS that service in this region?" if aws else _EMULATOR
+        raise DeployError(f"{str(error).rstrip('.')}.", remedy=remedy) from error
     except found.ClientError as error:
         refused = error.response.get("Error", {}).get("Code") in _REFUSED_CREDENTIALS
         raise DeployError(f"{_one_line(error)}.", remedy=_CREDENTIALS if refused else None) from error

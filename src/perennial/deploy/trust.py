@@ -44,6 +44,20 @@ def local_key(path: Path = LOCAL_KEY) -> SigningKey:
     return SigningKey(str(path), FileSigner.read(path).public_key())
 
 
+def check_not_of_this_machine(given: str, path: Path = LOCAL_KEY) -> None:
+    """A stage on AWS does not come to trust the key of ``make up`` by what ``perennial env`` left in a shell.
+
+    Raises:
+        DeployError: ``given`` names that key; or its file cannot be read.
+    """
+    if path.exists() and FileSigner.read(path).public_key().text in given.split(","):
+        raise DeployError(
+            f"{PARAMETER} names the key of `make up`, {path}, which is for this machine.",
+            remedy="`unset PERENNIAL_TRUSTED_KEYS PERENNIAL_SIGNING_KEY` ends what `perennial env` began; without "
+            "them a stage gets a key of KMS.",
+        )
+
+
 def cloud_key(aws: Aws, stage: str) -> SigningKey:
     """The key of KMS that signs for a stage; made, by a stack of its own, where there is none.
 
