@@ -18,6 +18,7 @@ from perennial.deploy import session, stack
 from perennial.deploy.aws import Aws, aws_errors
 from perennial.deploy.ministack import MiniStack
 from perennial.deploy.package import ROOT, Package
+from perennial.deploy.preparation import site_origin
 from perennial.deploy.up import LocalStack
 from perennial.errors import DeployError
 from perennial.settings import STACK_FILE
@@ -109,7 +110,7 @@ def test_on_an_emulator_they_are_its_own_and_of_two_origins() -> None:
     assert deployed.landing_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-landing"
     assert deployed.scoring_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-scoring"
     assert deployed.scoring_dead_queue == "http://127.0.0.1:4566/123456789012/perennial-prod-scoring-dead"
-    assert stack.site_origin("http://emulator:4566/") == "http://emulator:4566"
+    assert site_origin("http://emulator:4566/") == "http://emulator:4566"
 
 
 def test_a_damaged_record_says_what_to_do(tmp_path: Path) -> None:

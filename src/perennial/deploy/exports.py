@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perennial.deploy.airflow_verbs import settings_of
 from perennial.deploy.aws import Aws, aws_errors
+from perennial.deploy.ours import find_stack
 from perennial.deploy.trust import PARAMETER, SIGNS
 from perennial.settings import VARIABLES
 
@@ -20,8 +21,8 @@ def exports(aws: Aws, stage: str) -> dict[str, str]:
     """
     settings = settings_of(aws, stage)
     with aws_errors():
-        stack = aws.client("cloudformation").describe_stacks(StackName=f"perennial-{stage}")["Stacks"][0]
-    given = {one["ParameterKey"]: one.get("ParameterValue", "") for one in stack.get("Parameters", [])}
+        stack = find_stack(aws, f"perennial-{stage}")
+    given = stack.parameters if stack else {}
     own = {
         "trusted_keys": given.get(PARAMETER),
         "signing_key": f"kms:{given[SIGNS]}" if given.get(SIGNS) else None,
