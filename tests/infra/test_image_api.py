@@ -156,7 +156,9 @@ def test_it_serves_outside_of_lambda(server: tuple[httpx.Client, Any, Path]) -> 
     assert answer.status_code == 200 and sum(answer.json()["probabilities"].values()) == pytest.approx(1)
     assert client.post("/models/iris/predict", json={}).headers["content-type"] == "application/problem+json"
     assert "server" not in answer.headers
-    assert '"perennial.prediction"' in log.read_text()
+    client.get("/models/iris?token=hush", headers={"authorization": "Bearer hush"}).raise_for_status()
+    told = log.read_text()
+    assert '"perennial.prediction"' in told and "/models/{model}" in told and "hush" not in told
 
 
 def test_it_answers_what_is_under_way_before_it_ends(server: tuple[httpx.Client, Any, Path]) -> None:

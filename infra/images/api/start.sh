@@ -1,5 +1,6 @@
 #!/bin/sh
 # In Lambda, which says where its runtime API is: the function named by the arguments. Elsewhere: a server on HOST:PORT.
+# The API logs each request itself, and of its address only the route: uvicorn would add whatever a caller put there.
 # SIGTERM ends it once the requests under way are answered, or GRACE_SECONDS have gone by.
 set -eu
 if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then
@@ -7,4 +8,4 @@ if [ -n "${AWS_LAMBDA_RUNTIME_API:-}" ]; then
 fi
 cd "$PERENNIAL_TASK"
 exec "${PYTHON:-python3}" -B -m uvicorn lambdas.api.app:create_app --factory --host "${HOST:-0.0.0.0}" \
-    --port "${PORT:-8080}" --no-server-header --timeout-graceful-shutdown "${GRACE_SECONDS:-20}"
+    --port "${PORT:-8080}" --no-server-header --no-access-log --timeout-graceful-shutdown "${GRACE_SECONDS:-20}"
