@@ -27,7 +27,8 @@ OUTPUTS = {
 
 def described(outputs: dict[str, str], parameters: dict[str, str]) -> dict[str, Any]:
     return {"Stacks": [{
-        "StackName": NAME, "StackId": "id", "CreationTime": datetime(2026, 11, 21, tzinfo=UTC), "StackStatus": "CREATE_COMPLETE",
+        "StackName": NAME, "StackId": "id", "StackStatus": "CREATE_COMPLETE",
+        "CreationTime": datetime(2026, 11, 21, tzinfo=UTC),
         "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in outputs.items()],
         "Parameters": [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
     }]}  # fmt: skip

@@ -159,5 +159,6 @@ def _kms_errors(name: str) -> Iterator[None]:
     except (BotoCoreError, ClientError) as error:
         reason = " ".join(str(error).split()).rstrip(".")[:300]
         raise SigningUnavailable(
-            f"The key {name} of KMS: {reason}.", remedy="It needs kms:Sign and kms:GetPublicKey; then try again."
+            f"The key {name} of KMS: {reason}.",
+            remedy="Check its name, AWS_REGION, and that you have kms:Sign and kms:GetPublicKey on it.",
         ) from error
