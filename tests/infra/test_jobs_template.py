@@ -101,7 +101,7 @@ ELSEWHERE = {
     "_perennial/backbones/*": "candidates with a backbone",
     "*/batch/listings/????????.jsonl": "loose pictures that a schedule scores",
     "*/runs/specs/*.yaml": "the spec of a job, which is read before its step",
-    "*/runs/specs/*": "the same",
+    "": "no listing, but whether a missing key is told from a refusal",
     "*/runs/*/jobs/*.json": "the result of a job, which is written after its step",
     "_perennial/staging/*.parquet": "Airflow's own operator, which asks a database",
 }
