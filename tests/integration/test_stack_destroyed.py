@@ -13,7 +13,7 @@ import pytest
 from perennial.deploy.aws import Aws
 from perennial.deploy.destroy import destroy
 from perennial.deploy.ministack import MiniStack
-from perennial.deploy.ours import builds_bucket, data_bucket, find_stack
+from perennial.deploy.ours import builds_bucket, dags_bucket, data_bucket, find_stack
 from perennial.deploy.package import build_packages
 from perennial.deploy.site import publish
 from perennial.deploy.stack import Deployed, deploy
@@ -135,8 +135,14 @@ def test_companions_go_first_and_those_of_other_stages_stay(aws: Aws) -> None:
     ours = TOPIC | {"Description": "Perennial - test", "Parameters": {"Stage": {"Type": "String"}}}
     for name, stage in (("perennial-a", "a"), ("perennial-a-batch", "a"), ("perennial-a-b", "a-b")):
         begin(aws, name, ours, Stage=stage)
+    s3, name = aws.client("s3"), dags_bucket(aws, "a")  # its stack keeps it, and could not make another
+    s3.create_bucket(Bucket=name)
+    s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    for _ in range(2):
+        s3.put_object(Bucket=name, Key="dags/training.py", Body=b"")
     said: list[str] = []
     destroy(aws, "a", say=said.append)
+    assert f"Removed {name}" in said
     removed = [line.split()[2] for line in said if line.startswith("Removing")]
     assert removed == ["perennial-a-batch", "perennial-a"]
     assert find_stack(aws, "perennial-a-b") is not None

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from perennial.deploy import tree
-from perennial.deploy.package import Package, zip_package
+from perennial.deploy.package import Package, input_digest, zip_package
 from perennial.deploy.recipes import API, SCORE
 from perennial.errors import DeployError
 
@@ -152,3 +152,13 @@ def test_a_zip_may_be_deflated(tmp_path: Path) -> None:
     assert deflated.stat().st_size < stored.stat().st_size / 10
     with zipfile.ZipFile(deflated) as archive:
         assert archive.read("a.py") == b"1" * 10_000
+
+
+def test_a_source_that_only_moves_is_built_anew(tmp_path: Path) -> None:
+    """Names of files alone would be the same, and the package of before would ship."""
+    write(tmp_path, requirements__serve_txt="", src__perennial__jobs__a_py="x", lambdas__b_py="y")
+    recipe = replace(API, sources=("src/perennial", "lambdas"), lock=Path("requirements/serve_txt"))
+    before = input_digest(recipe, tmp_path, "cloud", None)
+    assert input_digest(recipe, tmp_path, "cloud", None) == before
+    (tmp_path / "src/perennial/jobs").rename(tmp_path / "src/perennial/works")
+    assert input_digest(recipe, tmp_path, "cloud", None) != before

@@ -1,4 +1,4 @@
-"""Remove a stage: its stacks, site and code. Its data stay unless that is asked for twice."""
+"""Remove a stage: its stacks, site, DAGs and code. Its data stay unless that is asked for twice."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from perennial.deploy.ours import (
     builds_bucket,
     check_idle,
     check_ours,
+    dags_bucket,
     data_bucket,
     find_stack,
     stack_name,
@@ -46,8 +47,10 @@ def destroy(aws: Aws, stage: str, *, delete_data: bool = False, confirm: str | N
     with aws_errors():
         data, kept = data_bucket(aws, stage), False
         stacks = [one for one in _stacks(aws, stage) if delete_data or not _signs(one, stage)]
-        has_data, has_code = bucket_exists(aws, data), bucket_exists(aws, builds_bucket(aws, stage))
-        if not (stacks or has_code or (has_data and delete_data)):
+        has_data = bucket_exists(aws, data)
+        named = [name(aws, stage) for name in (dags_bucket, builds_bucket)]
+        copies = [bucket for bucket in named if bucket_exists(aws, bucket)]  # of what the repository and specs say
+        if not (stacks or copies or (has_data and delete_data)):
             rest = f" Only its data are there: bucket {data}." if has_data else ""
             raise DeployError(
                 f"There is no stage {stage} in {aws.region}.{rest}", remedy="Are STAGE, REGION and AWS_PROFILE right?"
@@ -59,7 +62,8 @@ def destroy(aws: Aws, stage: str, *, delete_data: bool = False, confirm: str | N
                 empty(aws, bucket, say)
             _retire(aws, _keys(aws, stack.id), say)  # first: once the stack is gone, nothing names them
             _delete(aws, stack, say)
-        _remove(aws, builds_bucket(aws, stage), say)
+        for bucket in copies:
+            _remove(aws, bucket, say)
         if delete_data:
             _remove(aws, data, say, guarded=True)
         else:

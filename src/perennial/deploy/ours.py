@@ -71,6 +71,11 @@ def builds_bucket(aws: Aws, stage: str) -> str:
     return f"perennial-{stage}-builds-{account(aws)}-{aws.region}"
 
 
+def dags_bucket(aws: Aws, stage: str) -> str:
+    """Name of the bucket that Airflow takes a stage's DAGs and specs from."""
+    return f"perennial-{stage}-dags-{account(aws)}-{aws.region}"
+
+
 def find_stack(aws: Aws, name: str) -> Stack | None:
     """The stack of this name, if there is one that was not removed."""
     from botocore.exceptions import ClientError

@@ -65,7 +65,7 @@ def build_package(recipe: Recipe, target: Target, out: Path, *, python: Path, ro
 
 def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) -> Package:
     compiler = python if target == "local" else cloud_compiler()
-    digest = _digest(recipe, root, target, compiler)
+    digest = input_digest(recipe, root, target, compiler)
     stamp = out.with_name(out.name + ".json")
     found = _stamped(stamp, out, digest)
     if found:
@@ -165,14 +165,15 @@ def copy_source(root: Path, source: str, building: Path) -> None:
         shutil.copyfile(origin, target)
 
 
-def _digest(recipe: Recipe, root: Path, target: Target, compiler: Path | None) -> str:
+def input_digest(recipe: Recipe, root: Path, target: Target, compiler: Path | None) -> str:
     """SHA-256 over everything the package depends on."""
     version = _version(compiler) if compiler else "uncompiled"
     hasher = hashlib.sha256(f"{target} {version} {sys.platform}".encode())
     own = (Path(__file__), *(Path(str(module.__file__)) for module in (elf, recipes, tree)))
     sources = [path for source in recipe.sources for path in _files(root / source)]
-    for path in (root / recipe.lock, *own, *sources):
-        hasher.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
+    placed = {path.relative_to(root).as_posix(): path for path in (root / recipe.lock, *sources)}
+    for name, path in [*placed.items(), *((path.name, path) for path in own)]:
+        hasher.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return hasher.hexdigest()
 
 
