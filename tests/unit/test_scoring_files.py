@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import tempfile
@@ -28,6 +29,7 @@ from perennial.scoring.plan import plan_parts
 from perennial.scoring.results import Refused, Summary
 from perennial.scoring.scorer import Scorer
 from perennial.scoring.source import LocalSource
+from perennial.scoring.writing import CsvWriter
 from perennial.serving.batch_job import BatchCounts, BatchPart
 from perennial.serving.predictor import Predictor
 from tests.support.models import MIXED, build, make_spec
@@ -129,6 +131,19 @@ def test_a_long_file_keeps_its_order_and_its_numbers(long: Path) -> None:
     assert len(told) > 2 and told == sorted(told) and told[-1] == (300_000, long.stat().st_size)
     assert [row[0] for row in summary.preview.rows] == [str(number) for number in range(1, 11)]
     assert summary.preview.columns[0] == "row" and summary.preview.columns[-1] == "model_version"
+
+
+def test_the_first_rows_are_shown_as_the_results_have_them(tmp_path: Path) -> None:
+    path, sink = tmp_path / "a.csv", io.BytesIO()
+    path.write_text(HEADER + LINE + "34,,5-6 hours,Rome,\n", encoding="utf-8")
+    source = LocalSource(path)
+    scorer = Scorer(MODEL, names=(dialect := sniff(source, SPEC)).names, keep=True, file=path.name)
+    with contextlib.closing(source):
+        writer = CsvWriter(sink, scorer.schema)
+        shown = score_file(scorer, source, dialect, writer, Kept.Quarantine(Kept())).preview
+    results = list(csv.reader(io.StringIO(sink.getvalue().decode())))
+    assert [list(shown.columns), *map(list, shown.rows)] == results
+    assert "33" in results[1]
 
 
 @pytest.mark.parametrize("threads", [1, 3])

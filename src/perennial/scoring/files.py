@@ -106,5 +106,12 @@ def _counted(block: ScoredBlock, source: Source) -> BatchCounts:
 
 def _more(preview: Preview, table: pa.Table, rows: int) -> Preview:
     head = table.slice(0, rows - len(preview.rows)).to_pylist()
-    added = tuple(tuple("" if cell is None else str(cell) for cell in row.values()) for row in head)
+    added = tuple(tuple(map(_shown, row.values())) for row in head)
     return Preview(columns=preview.columns, rows=preview.rows + added)
+
+
+def _shown(cell: object) -> str:
+    """A value as the CSV of the results has it, where a whole number has no point."""
+    if cell is None:
+        return ""
+    return str(cell).removesuffix(".0") if isinstance(cell, float) else str(cell)
