@@ -48,7 +48,7 @@ class Aws:
         alone = {"profile": (None, None, None, None)} | nothing if self.access_key else None
         with aws_errors():
             session = Session(alone)
-            session.register_component("data_loader", _descriptions())
+            session.register_component("data_loader", descriptions())
             return boto3.Session(botocore_session=session).client(
                 service,
                 endpoint_url=self.endpoint_url,
@@ -59,7 +59,7 @@ class Aws:
 
 
 @cache
-def _descriptions() -> Any:
+def descriptions() -> Any:
     """What botocore reads of its services from files, most of what a client takes to be made, once a process."""
     from botocore.loaders import create_loader
 

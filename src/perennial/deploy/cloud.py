@@ -129,10 +129,11 @@ def _known(region: str) -> str:
     """The region, if there is one of that name in any partition of AWS."""
     from botocore.session import Session
 
-    from perennial.deploy.aws import aws_errors
+    from perennial.deploy.aws import aws_errors, descriptions
 
     with aws_errors():  # a profile that does not exist
         session = Session()
+        session.register_component("data_loader", descriptions())
         partitions = session.get_available_partitions()
         known = {one for name in partitions for one in session.get_available_regions("cloudformation", name)}
     if region not in known:
