@@ -23,6 +23,8 @@ from perennial.spec import load_spec
 from perennial.store import Store
 from tests.support.batch_jobs import FAILED, Batch, batch
 from tests.support.dag_runs import dag_runs
+from tests.support.iam_batch import HOLDER, rights
+from tests.support.iam_statements import refused, unused
 from tests.support.shop import SPEC, write_rows
 from tests.support.stack import stack, store
 
@@ -34,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".local/envs/airflow/bin/python"
 DAGS = ROOT / "airflow/dags"
 Described = dict[str, Any]
+ITSELF = {HOLDER: frozenset([HOLDER])}
 JOB = "job: {runner: batch, vcpu: 0.5, memory: 2 GB, timeout: 1h, train: {vcpu: 2, memory: 8 GB, timeout: 2h}}\n"
 BATCH = SPEC.replace("name: shop", "name: batch-shop") + "retrain: {schedule: null}\nmonitor: {schedule: null}\n" + JOB
 WAITS = {6, 10}
@@ -97,6 +100,10 @@ def test_a_training_of_jobs_ends_with_a_champion_and_one_that_fails_says_why(
     assert {step for step, name in roles.items() if "promoter" in name} == {"gate", "promote", "smoke", "conclude"}
     assert all(job["container"]["command"] in deployed.ran for job in done)
     assert "trained logistic" in good.log or "cross-validation" in good.log  # what jobs logged is in the tasks' log
+
+    assert refused(rights(), deployed.asked, ITSELF) == []
+    submitted = {call.resource.partition("/")[2] for call in deployed.asked if call.action == "batch:SubmitJob"}
+    assert any(name.startswith("perennial-local-promoter") for name in submitted)
 
     assert bad.state == "failed"
     assert bad.tasks["snapshot"] == "failed" and bad.tasks["report_failure"] == "failed"
@@ -184,6 +191,11 @@ def test_a_job_is_found_again_ended_with_its_task_and_tried_again_only_where_tha
         gone = tasks.do("run")
         assert gone["final"] is True and "AWS Batch did not take the job" in gone["failed"]
         tasks.end()
+
+        assert refused(rights(), server.asked, ITSELF) == []
+        left = {right.pattern.rpartition("/")[2] for right in unused(rights(), server.asked, ITSELF)}
+        # A whole training has those of the promoter; moto has no machines for large ones.
+        assert left == {"perennial-local-promoter*", "perennial-local-large-jobs", "perennial-local-large-trainer*"}
 
 
 def test_a_spec_for_batch_has_the_same_dag_whose_steps_are_operators_of_batch(tmp_path: Path) -> None:

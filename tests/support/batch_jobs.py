@@ -25,10 +25,14 @@ import boto3
 from moto.batch.models import Job, batch_backends
 from moto.batch_simple.models import BatchSimpleBackend
 from moto.core.config import default_user_config
+from moto.moto_server import threaded_moto_server
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import ThreadedMotoServer
 
 from perennial.deploy.template import read_template
 from perennial.deploy.up import LocalStack
+from tests.support.iam_batch import Noting
+from tests.support.iam_recorder import Call
 
 ROOT = Path(__file__).resolve().parents[2]
 ACCOUNT = "123456789012"
@@ -112,6 +116,8 @@ class Batch:
     spoil: tuple[int | None, str, str] | None = None
     ran: list[list[str]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)
+    asked: list[Call] = field(default_factory=list)
+    """By Airflow's own operators."""
 
     def client(self, service: str) -> Any:
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, **KEYS)
@@ -125,7 +131,14 @@ class Batch:
         network = self.client("ec2")
         subnets = [one["SubnetId"] for one in network.describe_subnets()["Subnets"][:2]]
         values: dict[str, Any] = {name: one.get("Default") for name, one in template["Parameters"].items()}
-        values |= {"Stage": "local", "Image": "one", "Vpc": "vpc-1", "Subnets": subnets, **parameters}
+        values |= {
+            "ApiMegabytes": "1024",
+            "Stage": "local",
+            "Image": "one",
+            "Vpc": "vpc-1",
+            "Subnets": subnets,
+            **parameters,
+        }
         made = Resolved(template, values)
         made.known["Network"] = network.describe_security_groups()["SecurityGroups"][0]["GroupId"]
         made.known["Log"] = made.properties("Log")["logGroupName"]
@@ -260,12 +273,17 @@ def batch(folder: Path, stack: LocalStack | None = None) -> Iterator[Batch]:
             more["reason"] = reason
         return {**described(job), **more}
 
+    def noting(made: Any) -> Noting:
+        return Noting(dispatching(made), found.asked)
+
     described = Job._container_details
+    dispatching = DomainDispatcherApplication
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     with (
         patch.dict(default_user_config, {"batch": {"use_docker": False}}),
         patch.object(BatchSimpleBackend, "_mark_job_as_finished", finished),
         patch.object(Job, "_container_details", details),
+        patch.object(threaded_moto_server, "DomainDispatcherApplication", noting),
     ):
         server.start()
         try:
