@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ import yaml
 
 from perennial.deploy.form import node_path
 from perennial.deploy.lock import only_one
+from perennial.deploy.trust import LOCAL_KEY
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yaml"))
@@ -169,6 +170,14 @@ def test_containers_are_pinned_watched_and_reached_from_this_machine_alone() -> 
         assert re.search(r":\d+\.\d+", service["image"]), name
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", [])), name
         assert service["healthcheck"], name
+
+
+def test_what_containers_train_is_signed_with_the_key_of_the_stack_beside_them() -> None:
+    for name in ("airflow-scheduler", "airflow-triggerer"):
+        service = compose()["services"][name]
+        mounts = {place: ROOT / source for source, place, *_ in (one.split(":") for one in service["volumes"])}
+        key = PurePosixPath(service["environment"]["PERENNIAL_SIGNING_KEY"])
+        assert mounts[str(key.parent)] / key.name == LOCAL_KEY
 
 
 def test_no_secret_stands_in_the_compose_file() -> None:
