@@ -87,7 +87,7 @@ def test_actionlint_finds_what_is_wrong(actionlint: list[str], tmp_path: Path) -
 )
 def test_files_are_of_their_schemas(schema: str, files: list[Path]) -> None:
     assert files
-    command = [CHECK, "--builtin-schema", f"vendor.{schema}", *files]
+    command: list[str | Path] = [CHECK, "--builtin-schema", f"vendor.{schema}", *files]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
