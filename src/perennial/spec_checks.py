@@ -114,7 +114,10 @@ def _job_contradictions(spec: ModelSpec) -> list[tuple[str, str]]:
     if spec.job.runner == "local":
         return []
     return [
-        (f"candidates.{name}.weights", "job.runner is batch, and a job sees no file of this machine; use s3://bucket/key")
+        (
+            f"candidates.{name}.weights",
+            "job.runner is batch, and a job sees no file of this machine; use s3://bucket/key",
+        )
         for name, candidate in spec.candidates.items()
         if candidate.weights is not None and not candidate.weights.startswith("s3://")
     ]
