@@ -17,7 +17,7 @@ from perennial.trust import MOST_KEYS, PublicKey, TrustedKeys
 from tests.support.signing import signer
 
 SPKI = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-KEY = signer().public_key()
+KEY = PublicKey.from_der(ec.derive_private_key(7, ec.SECP256R1()).public_key().public_bytes(*SPKI))  # names tests
 ENV = {"PERENNIAL_BUCKET": "data", "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 
 
