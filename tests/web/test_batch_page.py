@@ -150,6 +150,7 @@ def test_the_model_of_the_address_scores_the_file(desk: Open) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Score a file with Student depression")
     assert page.title() == "Score a file with Student depression · Perennial"
     needs = page.get_by_role("region", name="What the file needs")
+    expect(needs.get_by_text("Sleep Duration")).to_be_visible()
     rows = [each.all_inner_texts() for each in needs.get_by_role("row").all()]
     assert [" ".join(row).split("\t") for row in rows][1:] == [
         ["Age", "Whole number, 10 to 100"],

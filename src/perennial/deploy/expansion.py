@@ -6,6 +6,7 @@ The transform is the one of the emulator's environment, run there, so that deplo
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,10 +42,12 @@ def expand(templates: Mapping[str, dict[str, Any]], python: Path, region: str) -
         DeployError: a template is no SAM template, or ``python`` has no SAM translator.
     """
     command = [str(python), "-c", _PROGRAM, region]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}  # asks AWS nothing
     try:
         result = subprocess.run(  # noqa: S603 - our own interpreter and program
-            command, input=json.dumps(templates), capture_output=True, text=True, timeout=SECONDS, check=False
-        )
+            command, input=json.dumps(templates), capture_output=True, text=True, timeout=SECONDS, check=False,
+            env=environment,
+        )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
         raise DeployError(f"{python}: cannot expand the templates: {error}", remedy="Run `make setup`.") from error
     if result.returncode:
