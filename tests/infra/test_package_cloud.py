@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -100,12 +101,17 @@ def test_the_gate_misses_what_a_handler_needs(
 
 
 def test_two_builds_of_one_commit_are_the_same_bytes(
-    packages: dict[str, Package], checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    packages: dict[str, Package],
+    checkout: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
     """From another folder, at another time, with another umask and other settings of the machine."""
     root, out = copied(checkout, tmp_path / "elsewhere/checkout"), tmp_path / "a/deeper/place"
-    (tmp_path / "tmp").mkdir()
-    for name, value in (("TMPDIR", str(tmp_path / "tmp")), ("TZ", "Asia/Tokyo"), ("LC_ALL", "C")):
+    scratch = tempfile.mkdtemp(prefix="again-")  # short: compilers at work side by side talk by sockets in it
+    request.addfinalizer(lambda: shutil.rmtree(scratch))
+    for name, value in (("TMPDIR", scratch), ("TZ", "Asia/Tokyo"), ("LC_ALL", "C")):
         monkeypatch.setenv(name, value)
     before = os.umask(0o077)
     try:

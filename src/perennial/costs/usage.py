@@ -59,7 +59,7 @@ class Assumptions:
 
     warm_ms: float = 0.195
     """One warm prediction of 20 columns, p50 (`python -m benchmarks.serving`)."""
-    cold_ms: float = 314.0
+    cold_ms: float = 394.0
     """A cold start, to the first answer (`python -m benchmarks.serving`)."""
     cold_share: float = 0.01
     """A guess: of calls that start a function."""
