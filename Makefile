@@ -19,9 +19,9 @@ TARGET = $(if $(STAGE),--stage $(STAGE)) $(if $(REGION),--region $(REGION))
 MAIN := .venv/bin
 
 # In the order of their turns: what takes long first, so that in the end no worker waits for another.
-SUITES := $(addprefix tests/,e2e integration web dags infra contract unit)
+SUITES := $(addprefix tests/,e2e integration chaos web dags infra contract unit)
 
-.PHONY: help setup vision demo test lint format build gate site up down deploy smoke destroy deploy-dags deploy-schedules airflow flood integration-localstack bench browser postgres java lock clean
+.PHONY: help setup vision demo test lint format build gate site up down deploy smoke destroy deploy-dags deploy-schedules airflow flood integration-localstack bench bench-gate chaos soak browser postgres java lock clean
 
 help: ## List every target
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-16s %s\n", $$1, $$2}' Makefile
@@ -37,7 +37,7 @@ demo: ## Show one whole loop on iris: data, Airflow, gate, registry, API, form (
 	@$(MAIN)/python -m perennial.demo $(if $(KEEP),--keep)
 
 test: lint browser postgres java ## Check and test everything
-	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark schemas images --if-possible vision
+	@$(SETUP) environments.py main ministack airflow sam node monitor mlflow spark schemas schemathesis serve-image images --if-possible vision
 	@$(MAIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(SUITES) $(PYTEST)
 
 lint: ## Check style, types, who imports whom, templates and what is known to be insecure
@@ -108,9 +108,23 @@ integration-localstack: postgres ## Run the tests of a stack on LocalStack, star
 	@$(SETUP) environments.py main ministack localstack airflow monitor node
 	@PERENNIAL_TEST_ENDPOINT=localstack $(MAIN)/python -m pytest -m stack tests/integration $(PYTEST)
 
-bench: java ## Measure what the README states
-	@$(SETUP) environments.py main ministack rivals spark
-	@$(MAIN)/python -m benchmarks
+bench: java ## Measure beside rivals; leaves benchmarks/RESULTS.md (ONLY=serving: one part anew)
+	@$(SETUP) environments.py main ministack monitor rivals rivals-mlflow rivals-bentoml rivals-litserve spark
+	@$(MAIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY))
+
+bench-gate: ## See that no ratio fell back behind the one recorded in benchmarks/RESULTS.json
+	@$(SETUP) environments.py main ministack rivals rivals-mlflow rivals-litserve
+	@$(MAIN)/python -m benchmarks.gate
+
+chaos: ## Inject faults, kills and hostile input in full; count what is lost, doubled or wrong (SEED=7)
+	@$(SETUP) environments.py main ministack airflow node schemathesis serve-image
+	@PERENNIAL_CHAOS=full PERENNIAL_CHAOS_REPORT=tests/chaos/RESULTS.md $(if $(SEED),PERENNIAL_CHAOS_SEED=$(SEED)) \
+		$(MAIN)/python -m pytest -n 2 --dist loadfile --timeout 3600 tests/chaos $(PYTEST)
+
+soak: ## An hour of mixed load on a local AWS: no error, and memory stays flat (MINUTES=10 SEED=7)
+	@$(SETUP) environments.py main ministack node serve-image
+	@PERENNIAL_SOAK_MINUTES=$(or $(MINUTES),60) PERENNIAL_SOAK_REPORT=tests/chaos/SOAK.md \
+		$(if $(SEED),PERENNIAL_CHAOS_SEED=$(SEED)) $(MAIN)/python -m pytest tests/chaos/test_chaos_soak.py $(PYTEST)
 
 browser: ## Find a Chromium or Chrome for the tests of the form
 	@$(SETUP) environments.py main

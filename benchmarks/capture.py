@@ -18,16 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from mangum import Mangum
-
 from benchmarks import mixed
 from benchmarks.mixed_models import ROWS, publish
 from benchmarks.mixed_spec import make_spec
-from benchmarks.serving import event_of
 from benchmarks.serving_process import Context, sample
+from benchmarks.serving_start import event_of
+from lambdas.api.adapter import adapted
 from lambdas.api.app import create_app
-from lambdas.api.gateway import Gateway
-from lambdas.api.handler import TEXT
 from lambdas.api.services import Services
 from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
@@ -43,7 +40,7 @@ Handler = Callable[[Any, Any], Any]
 class Keyless:
     """Stands where the key would be, and has none."""
 
-    def prepare(self) -> None:
+    def prepare(self, *, make: bool) -> None:
         pass
 
     async def at_hand(self) -> None:
@@ -73,7 +70,7 @@ def handler(store: Store, *, tokens: bool) -> Handler:
     if not tokens:
         services: Services = app.state.services
         app.state.services = replace(services, signing=cast(Signing, Keyless()))
-    return cast(Handler, Mangum(app, lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway]))
+    return cast(Handler, adapted(app))
 
 
 def compare(handlers: dict[str, Handler], count: int, rounds: int) -> dict[str, float]:

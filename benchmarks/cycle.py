@@ -1,9 +1,11 @@
-"""A whole cycle beside the same cross-validated fits by scikit-learn alone, in one run: seconds and peak memory.
+"""A whole cycle beside the same scikit-learn fits alone, in one run: seconds, and how many fits each did.
 
-`python -m benchmarks.cycle` writes a CSV of 30,000 rows and 20 mixed columns, drafts its spec, and runs in fresh
-processes, in turns: the cycle (read, validate, split, search, fit, export, prove, evaluate, charts, register, gate,
-promote, smoke) and the fits (encoded rows at hand; the candidates' pipelines with the settings the cycle found,
-cross-validated on five folds and fitted once). The store is in-process: S3's own speed is no part of it.
+`python -m benchmarks.cycle` writes a CSV of 30,000 rows and 20 mixed columns, drafts its spec (three candidates, each
+with a search by successive halving), and notes every fit of one cycle: pipeline, settings, rows. Then it runs in fresh
+processes, in turns, the cycle (import, read, validate, split, search, score, fit, export, prove, evaluate, charts,
+register, gate, rehearse, promote, smoke) and those same fits and nothing else, on rows that are encoded already, with
+everything imported: by two threads, as the cycle does, and by two processes, as scikit-learn's `n_jobs=2` does; the
+faster of them counts. The store is in-process: S3's own speed is no part of it. Both sides count their fits.
 """
 
 from __future__ import annotations
@@ -12,40 +14,66 @@ import argparse
 import csv
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks import mixed
+from benchmarks.figures import Beside, Figure, Key, add_options, write
+from benchmarks.measuring import spread
 
 ROWS = 30_000
 NAME = "bench"
+CYCLE, THREADS, PROCESSES = "whole cycle", "the fits alone, two threads", "the fits alone, two processes"
+SIDES = (CYCLE, THREADS, PROCESSES)
+PLAN = "plan"
+COMMAND = "python -m benchmarks.cycle"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one process did: seconds, those of its processors, peak memory in bytes, fits of each estimator.
+
+    Processor seconds are those of its children too.
+    """
+
+    seconds: float
+    cpu: float
+    peak: int
+    fits: dict[str, int]
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.cycle", description=__doc__)
-    parser.add_argument("--runs", type=int, default=3, help="fresh processes of each")
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    parser.add_argument("--runs", type=int, default=5, help="fresh processes of each")
     parser.add_argument("--rows", type=int, default=ROWS)
-    parser.add_argument("--child", choices=("cycle", "fits"), help=argparse.SUPPRESS)
+    parser.add_argument("--child", choices=(PLAN, *SIDES), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    add_options(parser)
     options = parser.parse_args(arguments)
     if options.child:
-        seconds = {"cycle": run_cycle_once, "fits": run_fits_once}[options.child](options.folder)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        sys.stdout.write(json.dumps({"seconds": seconds, "bytes": peak}) + "\n")
+        sys.stdout.write(json.dumps(asdict(_work(options.child, options.folder))) + "\n")
         return 0
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_data(folder / "data.csv", options.rows)
-        figures: dict[str, list[dict[str, float]]] = {"cycle": [], "fits": []}
-        for _ in range(options.runs):
-            for kind, found in figures.items():
-                found.append(_child(kind, folder))
-    _report(figures, options.rows)
+        _child(PLAN, folder)
+        reports: dict[str, list[Report]] = {side: [] for side in SIDES}
+        for _ in range(1 if options.short else options.runs):
+            for side, found in reports.items():
+                found.append(_child(side, folder))
+    same_fits(reports)
+    figure, beside = summarise(reports, options.rows)
+    write(options.figures, [figure], beside)
+    print(f"{figure.sides}\n{figure.includes}\n{figure.key}: {figure.value:.3f}")
+    for one in beside:
+        print(f"{one.name}: {one.text}")
     return 0
 
 
@@ -57,76 +85,89 @@ def write_data(path: Path, rows: int) -> None:
         writer.writerows([*record.values(), answer] for record, answer in zip(records, classes, strict=True))
 
 
-def run_cycle_once(folder: Path) -> float:
-    """Draft, land and run the whole cycle; leaves the settings it found for the fits."""
-    from perennial.datasets.draft import draft_spec
-    from perennial.datasets.landing import land
-    from perennial.jobs.cycle import run_cycle
-    from perennial.jobs.state import candidate_of
-    from perennial.jobs.workspace import Workspace
-    from perennial.spec_source import parse_spec
-    from perennial.store import memory_store
-    from perennial.training.outcome import CandidateReport
+def same_fits(reports: dict[str, list[Report]]) -> None:
+    """Stop where any process did other fits than any other: then there is nothing to compare."""
+    distinct = {json.dumps(report.fits, sort_keys=True) for found in reports.values() for report in found}
+    if len(distinct) > 1:
+        raise SystemExit(f"not the same fits: {' and '.join(sorted(distinct))}")
 
-    text = draft_spec(folder / "data.csv", target=mixed.TARGET, name=NAME).text
-    (folder / "model.yaml").write_text(text)
-    spec, store = parse_spec(text), memory_store()
-    land(store, spec, folder / "data.csv")
-    started = time.perf_counter()
-    w = Workspace(spec, store, "only", "bench", None, lambda line: None, lambda: datetime.now(UTC))
-    outcome = run_cycle(w)
-    seconds = time.perf_counter() - started
-    assert outcome.promoted, outcome.reasons
-    reports = [candidate_of(w, name) for name in spec.candidates]
-    found = {report.name: report.params for report in reports if isinstance(report, CandidateReport)}
-    (folder / "found.json").write_text(json.dumps(found))
+
+def summarise(reports: dict[str, list[Report]], rows: int) -> tuple[Figure, list[Beside]]:
+    """The ratio to the faster way to do the fits, and what else was seen."""
+    seconds = {side: spread([report.seconds for report in found]) for side, found in reports.items()}
+    faster = min((THREADS, PROCESSES), key=lambda side: seconds[side]["median"])
+    texts = {side: "{median:.1f} s ({low:.1f} to {high:.1f})".format(**one) for side, one in seconds.items()}
+    fits = reports[CYCLE][0].fits
+    each = ", ".join(f"{count} of {name}" for name, count in fits.items())
+    includes = (
+        f"ours: importing, reading and checking a landed CSV of {rows:,} rows, split, search and cross-validation of "
+        f"{len(fits)} candidates, export and its proof, evaluation, charts, card, registering, gate, first run in a "
+        f"confined process, promotion, smoke test; alone: the same {sum(fits.values())} fits ({each}), counted on both "
+        "sides, and nothing else: all imported, rows encoded, nothing scored"
+    )
+    sides = f"{CYCLE} {texts[CYCLE]}, {faster} {texts[faster]}"
+    ratio = seconds[CYCLE]["median"] / seconds[faster]["median"]
+    work = {side: spread([report.cpu for report in found])["median"] for side, found in reports.items()}
+    peak = max(report.peak for report in reports[CYCLE]) / 1e9
+    beside = [Beside(side, texts[side], COMMAND) for side in (THREADS, PROCESSES) if side != faster]
+    processors = ", ".join(f"{side} {work[side]:.1f} s" for side in (CYCLE, THREADS))  # pools end after their count
+    started = f"{processors}, start and drafting included"
+    beside.append(Beside("processor seconds of a cycle and of its fits", started, COMMAND))
+    beside.append(Beside("peak memory of a whole cycle", f"{peak:.2f} GB, {rows:,} rows of 21 columns", COMMAND))
+    return Figure(Key.CYCLE, ratio, sides, includes, COMMAND), beside
+
+
+def _child(kind: str, folder: Path) -> Report:
+    command = [sys.executable, "-m", "benchmarks.cycle", "--child", kind, "--folder", str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Report(**json.loads(done.stdout))
+
+
+def _work(kind: str, folder: Path) -> Report:
+    """What a process of its own does."""
+    fits: Counter[str] = Counter()
+    if kind == PLAN:
+        seconds = _note_fits(folder)
+    elif kind == CYCLE:
+        seconds = _cycle(folder, fits)
+    else:
+        from benchmarks.cycle_fits import Plan, repeat
+
+        seconds, fits = repeat(Plan.read(folder / PLAN), "threads" if kind == THREADS else "processes")
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return Report(seconds, cpu, own.ru_maxrss * 1024, dict(sorted(fits.items())))
+
+
+def _note_fits(folder: Path) -> float:
+    from benchmarks.cycle_fits import Recorder
+
+    recorder = Recorder()
+    with recorder.noting():
+        seconds = _cycle(folder, Counter(), recorder.phase)
+    recorder.plan().write(folder / PLAN)
     return seconds
 
 
-def run_fits_once(folder: Path) -> float:
-    """The same candidates with the settings found: five folds and one fit each, on rows that are encoded already."""
-    from sklearn.model_selection import cross_val_score
-    from threadpoolctl import threadpool_limits
-
+def _cycle(folder: Path, fits: Counter[str], progress: Callable[[str], None] = lambda line: None) -> float:
+    """Draft a spec and land the file; then run the whole cycle, which is timed, and count its fits."""
+    from perennial.datasets.draft import draft_spec
     from perennial.datasets.landing import land
-    from perennial.datasets.load import load_split
-    from perennial.datasets.snapshot import snapshot
-    from perennial.records import columns
-    from perennial.spec import load_spec
+    from perennial.spec_source import parse_spec
     from perennial.store import memory_store
-    from perennial.training.allowed import resolve
-    from perennial.training.preprocess import build_pipeline
 
-    spec, store = load_spec(folder / "model.yaml"), memory_store()
+    spec, store = parse_spec(draft_spec(folder / "data.csv", target=mixed.TARGET, name=NAME).text), memory_store()
     land(store, spec, folder / "data.csv")
-    rows = load_split(store, spec, snapshot(store, spec).manifest, "train")
-    found = json.loads((folder / "found.json").read_text())
-    y = rows.y.astype(int)
     started = time.perf_counter()
-    with threadpool_limits(1):
-        for name, params in found.items():
-            pipeline = build_pipeline(columns(spec), resolve(spec.candidates[name].estimator, params, 42))
-            cross_val_score(pipeline, rows.x, y, cv=5, scoring="roc_auc", n_jobs=1)
-            pipeline.fit(rows.x, y)
+    from benchmarks.cycle_fits import counting  # it imports scikit-learn, which the cycle would
+    from perennial.jobs.cycle import run_cycle
+    from perennial.jobs.workspace import Workspace
+
+    with counting(fits):
+        w = Workspace(spec, store, "only", "bench", None, progress, lambda: datetime.now(UTC))
+        outcome = run_cycle(w)
+    assert outcome.promoted, outcome.reasons
     return time.perf_counter() - started
-
-
-def _child(kind: str, folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.cycle", "--child", kind, "--folder", str(folder)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    figures: dict[str, float] = json.loads(done.stdout)
-    return figures
-
-
-def _report(figures: dict[str, list[dict[str, float]]], rows: int) -> None:
-    middle = {kind: statistics.median(one["seconds"] for one in found) for kind, found in figures.items()}
-    peak = max(one["bytes"] for one in figures["cycle"]) / 1e9
-    spread = [one["seconds"] for one in figures["cycle"]]
-    print(f"{rows:,} rows, three candidates, {len(spread)} runs in turns; medians")
-    print(f"whole cycle                      {middle['cycle']:6.1f} s  ({min(spread):.1f} to {max(spread):.1f})")
-    print(f"the fits alone, one thread       {middle['fits']:6.1f} s")
-    print(f"ratio                            {middle['cycle'] / middle['fits']:6.2f}")
-    print(f"peak memory of the cycle         {peak:6.2f} GB")
 
 
 if __name__ == "__main__":

@@ -1,165 +1,175 @@
-"""Ours beside the handwritten service, in one run: cold start, warm latency, memory.
+"""Ours beside the handwritten service and beside a bare handler, in one run: cold start, warm latency, memory.
 
-`python -m benchmarks.serving` trains the same kind of model for both on the same data, puts both into
-one local S3, and asks each in fresh processes, in turns. Both are imported from a folder of compiled
-bytecode, as Lambda would. Prints a table, and with `--json FILE` writes all figures.
+`python -m benchmarks.serving` trains the same kind of model for both on the same data, puts both into one local S3,
+ours signed and with its key trusted, and asks each in fresh processes, in turns. All are imported from folders of
+compiled bytecode, as Lambda would, and ours has the environment that the template gives it.
 """
 
 from __future__ import annotations
 
 import argparse
 import compileall
-import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import mixed
-from benchmarks.measuring import RIVALS, local_s3, spread
+from benchmarks.figures import Beside, Figure, Key, add_options, write
+from benchmarks.measuring import RIVALS, forget, local_s3, spread
 from benchmarks.mixed_models import BUCKET
 from benchmarks.mixed_spec import MODEL
-from benchmarks.serving_world import World, prepare
+from benchmarks.serving_start import event_of, percentile, run_process
+from benchmarks.serving_world import ROOT, World, prepare
 
-ROOT = Path(__file__).parents[1]
-PROCESS = ROOT / "benchmarks/serving_process.py"
-NAMES = ("ours", "handwritten")
+OURS, HANDWRITTEN, BARE = "ours", "hand-written", "bare handler"
+COMMAND = "python -m benchmarks.serving"
+WORK = 200
+"""Warm calls of each before its memory is read."""
+CALLS = 500
+"""Warm calls of a round: enough for a p99 of its own."""
+SETTLING = 20
+"""Calls before those of each round: the five slowest of 500 would else be the first five of a turn."""
+TURNS = (
+    "fresh processes in turns, from start to first answer, bytecode compiled (ours without docstrings, as its package "
+    "ships), files in the disk cache"
+)
+STARTED = (
+    "the packaged handler: FastAPI and Mangum, settings, alias, log entry, manifest and graph from S3, the version's "
+    "signature checked against a trusted key, model loaded, one record validated, predicted, answered with a feedback "
+    "token, captured and logged; powertools' Logger writes failures, and is loaded at the first"
+)
+WARM = (
+    "the same handler from event to answer: validation of 20 columns, prediction, feedback token, capture and log "
+    "lines; in turns with `session.run` of the same graph and row in the same process"
+)
+TAIL = (
+    f"medians over rounds of {CALLS} calls, of each round's own p99 and p50: what disturbs one round counts once; "
+    f"the {SETTLING} calls before each round, which fill the processor's caches again, do not count"
+)
+PEAK = (
+    f"VmHWM after a cold start and {WORK} warm calls of each, as above; both sides' files were dropped from the disk "
+    "cache before, since how much of a library is resident hangs on how it came there"
+)
 
 
 @dataclass(frozen=True)
 class Service:
-    """How to start one of the two, and what its processes reported."""
+    """How to start one of the three, and what its processes reported. ``environment`` is more than all have."""
 
-    plan: dict[str, Any]
-    reports: list[dict[str, Any]]
-    cold_ms: list[float]
+    plan: Mapping[str, Any]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    warm_rounds: int = 0
+    cold_ms: list[float] = field(default_factory=list)
+    peak_mb: list[float] = field(default_factory=list)
+    rounds: list[list[float]] = field(default_factory=list)
+    bare_rounds: list[list[float]] = field(default_factory=list)
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.serving", description=__doc__)
-    parser.add_argument("--runs", type=int, default=15, help="fresh processes of each service")
-    parser.add_argument("--calls", type=int, default=3000, help="warm calls of each service")
-    parser.add_argument("--json", type=Path, help="write the figures there")
+    parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
+    add_options(parser)
+    parser.add_argument("--runs", type=int, help="fresh processes of each (15; short 5)")
+    parser.add_argument("--rounds", type=int, help=f"warm rounds of ours, of {CALLS} calls (60; short 16)")
     options = parser.parse_args(arguments)
+    runs, rounds = options.runs or (5 if options.short else 15), options.rounds or (16 if options.short else 60)
     with tempfile.TemporaryDirectory() as folder, local_s3() as endpoint:
         world = prepare(Path(folder), endpoint, RIVALS / "bin/python")
-        services = measure(world, endpoint, options.runs, options.calls)
-    figures = summarise(services)
-    print(table(figures))
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+        services = services_of(world, rounds)
+        for _ in measured(services, world, endpoint, runs):
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    figures, beside = figures_of(services), beside_of(services)
+    print("\n".join(f"{one.key}: {one.value:.3g} ({one.sides})" for one in figures))
+    print("\n".join(f"{one.name}: {one.text}" for one in beside))
+    write(options.figures, figures, beside)
     return 0
 
 
-def measure(world: World, endpoint: str, runs: int, calls: int) -> dict[str, Service]:
-    """Cold starts in turns, after one of each that fills the disk cache; the last process of each also runs warm."""
+def services_of(world: World, rounds: int) -> dict[str, Service]:
+    """Each with its plan; ours runs warm in two processes, the handwritten one shortly in one."""
     packages = next((RIVALS / "lib").glob("python3*/site-packages"))
     compileall.compile_dir(packages, quiet=2, workers=2)
-    compileall.compile_dir(ROOT / "benchmarks/rivals", quiet=2)
-    common = {"calls": 100, "report": str(world.folder / "report.json")}
+    for path in ("rivals/handwritten_service.py", "rivals/record.py", "serving_bare.py"):
+        compileall.compile_file(ROOT / "benchmarks" / path, quiet=2)
+    for folder in (packages, world.package):
+        forget(folder)
+    common = {"calls": CALLS, "settling": SETTLING, "work": WORK, "report": str(world.folder / "report.json")}
     ours = common | {
         "path": [str(world.package)], "module": "lambdas.api.handler",
         "event": event_of(f"/models/{MODEL}/predict"), "onnx": str(world.onnx), "row": world.row,
     }  # fmt: skip
-    handwritten = common | {
-        "path": [str(packages), str(ROOT / "benchmarks/rivals")], "module": "handwritten_service",
-        "event": event_of("/predict"),
-    }  # fmt: skip
-    services = {"ours": Service(ours, [], []), "handwritten": Service(handwritten, [], [])}
-    for run in range(-1, runs):
-        for name in NAMES:
-            rounds = calls // 100 if run == runs - 1 else 0
-            milliseconds, report = start(services[name].plan | {"rounds": rounds}, world, endpoint)
-            if run >= 0:
-                services[name].cold_ms.append(milliseconds)
-                services[name].reports.append(report)
-        print(f"\rcold starts: {run + 1} of {runs} each", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
-    return services
-
-
-def event_of(path: str, body: object = None) -> dict[str, Any]:
-    """One prediction, as an HTTP API hands it to a function; of one record unless ``body`` says otherwise."""
+    rival = {"path": [str(packages), str(ROOT / "benchmarks/rivals")], "module": "handwritten_service"}
+    bare = {"path": [str(ROOT / "benchmarks")], "module": "serving_bare"}
+    event = {"event": event_of("/predict")}
     return {
-        "version": "2.0", "routeKey": f"POST {_route(path)}", "rawPath": path, "rawQueryString": "",
-        "isBase64Encoded": False,
-        "headers": {"content-type": "application/json", "host": "api.example.org"},
-        "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"}},
-        "body": json.dumps(body or mixed.records(1, seed=99)[0][0]),
-    }  # fmt: skip
-
-
-def _route(path: str) -> str:
-    """The route that an HTTP API chooses for a path, by which a server knows what was let through."""
-    parts = path.split("/")
-    return "/".join(["", "models", "{model}", *parts[3:]]) if parts[1] == "models" else path
-
-
-def start(plan: dict[str, Any], world: World, endpoint: str) -> tuple[float, dict[str, Any]]:
-    """One fresh process on this benchmark's bucket."""
-    return run_process(plan, world.folder, endpoint, BUCKET)
-
-
-def run_process(
-    plan: dict[str, Any], folder: Path, endpoint: str, bucket: str, more: Mapping[str, str] | None = None
-) -> tuple[float, dict[str, Any]]:
-    """One fresh process: milliseconds from its start to its first answer, and its report."""
-    path = folder / "plan.json"
-    path.write_text(json.dumps(plan))
-    environment = {
-        "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_LAMBDA_FUNCTION_NAME": "benchmark", "PERENNIAL_BUCKET": bucket, "BUCKET": bucket, **(more or {}),
-    }  # fmt: skip
-    started = time.monotonic()
-    subprocess.run([sys.executable, "-I", str(PROCESS), str(path)], env=environment, check=True, timeout=120)
-    report: dict[str, Any] = json.loads(Path(plan["report"]).read_text())
-    return (report["answered"] - started) * 1000, report
-
-
-def summarise(services: dict[str, Service]) -> dict[str, Any]:
-    """Medians with quartiles of each service, and the ratios that the README states."""
-    figures: dict[str, Any] = {}
-    for name, service in services.items():
-        warm = sorted(service.reports[-1]["handler_us"])
-        figures[name] = {
-            "cold_ms": spread(service.cold_ms),
-            "warm_p50_us": percentile(warm, 50),
-            "warm_p99_us": percentile(warm, 99),
-            "rss_mb": statistics.median(report["rss_mb"] for report in service.reports),
-        }
-    bare = percentile(sorted(services["ours"].reports[-1]["bare_us"]), 50)
-    ours, handwritten = figures["ours"], figures["handwritten"]
-    figures["bare_run_us"] = bare
-    figures["ratios"] = {
-        "cold start, ours to handwritten": ours["cold_ms"]["median"] / handwritten["cold_ms"]["median"],
-        "warm p50, ours to handwritten": ours["warm_p50_us"] / handwritten["warm_p50_us"],
-        "warm p50, ours to bare ort.run": ours["warm_p50_us"] / bare,
-        "memory, ours to handwritten": ours["rss_mb"] / handwritten["rss_mb"],
+        BARE: Service(common | bare | event),
+        OURS: Service(ours, world.environment, max(1, rounds // 2)),
+        HANDWRITTEN: Service(common | rival | event | {"calls": CALLS // 5}, warm_rounds=2),
     }
-    return figures
 
 
-def percentile(ordered: list[float], percent: int) -> float:
-    return ordered[min(len(ordered) - 1, len(ordered) * percent // 100)]
+def measured(services: dict[str, Service], world: World, endpoint: str, runs: int) -> Iterator[None]:
+    """Fresh processes in turns, after one of each that fills the disk cache; the last ones also run warm."""
+    for run in range(-1, runs):
+        for name, service in services.items():
+            left = runs - run
+            rounds = service.warm_rounds if left <= (2 if name == OURS else 1) else 0
+            plan = {**service.plan, "rounds": rounds}
+            milliseconds, report = run_process(plan, world.folder, endpoint, BUCKET, service.environment)
+            if run >= 0:
+                service.cold_ms.append(milliseconds)
+                service.peak_mb.append(report["peak_mb"])
+                service.rounds.extend(_rounds(report.get("handler_us", []), plan["calls"]))
+                service.bare_rounds.extend(_rounds(report.get("bare_us", []), plan["calls"]))
+        yield
 
 
-def table(figures: dict[str, Any]) -> str:
-    lines = ["", "| | cold start, median (quartiles) | warm p50 / p99 | memory |", "|---|---|---|---|"]
-    for name in NAMES:
-        one = figures[name]
-        cold = "{median:.0f} ms ({low:.0f} to {high:.0f})".format(**one["cold_ms"])
-        warm = f"{one['warm_p50_us']:.0f} / {one['warm_p99_us']:.0f} µs"
-        lines.append(f"| {name} | {cold} | {warm} | {one['rss_mb']:.0f} MB |")
-    lines += [f"| ort.run alone | | {figures['bare_run_us']:.1f} µs | |", ""]
-    lines += [f"{name}: {ratio:.2f}" for name, ratio in figures["ratios"].items()]
-    return "\n".join(lines)
+def figures_of(services: Mapping[str, Service]) -> list[Figure]:
+    """The ratios that have bounds."""
+    cold = {name: spread(service.cold_ms) for name, service in services.items()}
+    peak = {name: spread(service.peak_mb) for name, service in services.items()}
+    ours = services[OURS]
+    warm = {"p50": _of_rounds(ours.rounds, 50), "p99": _of_rounds(ours.rounds, 99)}
+    graph = _of_rounds(ours.bare_rounds, 50)
+    return [
+        _figure(Key.COLD_HANDWRITTEN, {n: cold[n] for n in (OURS, HANDWRITTEN)}, "ms", f"{TURNS}; ours is {STARTED}"),
+        _figure(Key.COLD_BARE, {n: cold[n] for n in (OURS, BARE)}, "ms", f"{TURNS}; a handler of constant JSON"),
+        _figure(Key.WARM_BARE, {OURS: warm["p50"], "ort.run": graph}, "µs", WARM),
+        _figure(Key.WARM_TAIL, {"p99": warm["p99"], "p50": warm["p50"]}, "µs", TAIL),
+        _figure(Key.MEMORY, {n: peak[n] for n in (OURS, HANDWRITTEN)}, "MB", PEAK),
+    ]
+
+
+def beside_of(services: Mapping[str, Service]) -> list[Beside]:
+    """What the other two do that no bound is about."""
+    warm = services[HANDWRITTEN].rounds
+    text = f"{_text(_of_rounds(warm, 50), 'µs')}, p99 {_text(_of_rounds(warm, 99), 'µs')}"
+    return [
+        Beside("warm p50 of the hand-written service", text, COMMAND),
+        Beside("peak memory of a bare handler", _text(spread(services[BARE].peak_mb), "MB"), COMMAND),
+    ]
+
+
+def _figure(key: Key, sides: Mapping[str, Mapping[str, float]], unit: str, includes: str) -> Figure:
+    """The first side's median over the second's."""
+    over, under = sides.values()
+    told = ", ".join(f"{name} {_text(one, unit)}" for name, one in sides.items())
+    return Figure(key, over["median"] / under["median"], told, includes, COMMAND)
+
+
+def _of_rounds(rounds: list[list[float]], percent: int) -> dict[str, float]:
+    return spread([percentile(one, percent) for one in rounds])
+
+
+def _rounds(times: list[float], calls: int) -> list[list[float]]:
+    return [times[start : start + calls] for start in range(0, len(times), calls)]
+
+
+def _text(one: Mapping[str, float], unit: str) -> str:
+    digits = 0 if one["median"] >= 100 else 1
+    return f"{one['median']:.{digits}f} {unit} ({one['low']:.{digits}f} to {one['high']:.{digits}f})"
 
 
 if __name__ == "__main__":

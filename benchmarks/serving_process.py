@@ -27,6 +27,8 @@ def main(plan: dict[str, Any]) -> None:
     answered, cpu_ms = time.monotonic(), time.process_time() * 1000
     assert answer["statusCode"] == 200, answer
     report = {"answered": answered, "answer": json.loads(answer["body"]), "rss_mb": resident(), "cpu_ms": cpu_ms}
+    sample([], lambda: handler(plan["event"], Context), plan.get("work", 0))
+    report["peak_mb"] = peak()
     if plan["rounds"]:
         report |= warm(plan, handler)
         report["rss_after_mb"] = resident()
@@ -34,14 +36,22 @@ def main(plan: dict[str, Any]) -> None:
 
 
 def warm(plan: dict[str, Any], handler: Callable[[Any, Any], Any]) -> dict[str, Any]:
-    """Handler and bare run in turns, so that what disturbs one disturbs the other. Microseconds."""
+    """Handler and bare run in turns, so that what disturbs one disturbs the other. Microseconds.
+
+    The first calls of a turn are not counted: they find the other's data in the processor's caches.
+    """
     run = bare(plan["onnx"], plan["row"]) if plan.get("onnx") else None
     times: dict[str, list[float]] = {"handler_us": [], "bare_us": []}
     for _ in range(plan["rounds"]):
-        sample(times["handler_us"], lambda: handler(plan["event"], Context), plan["calls"])
+        turn(times["handler_us"], lambda: handler(plan["event"], Context), plan)
         if run:
-            sample(times["bare_us"], run, plan["calls"])
+            turn(times["bare_us"], run, plan)
     return times
+
+
+def turn(times: list[float], call: Call, plan: dict[str, Any]) -> None:
+    sample([], call, plan["settling"])
+    sample(times, call, plan["calls"])
 
 
 def sample(times: list[float], call: Call, count: int) -> None:
@@ -69,10 +79,19 @@ def resident() -> float:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
     except OSError:
+        return peak()
+
+
+def peak() -> float:
+    """The most memory in MB that was ever resident: of this program alone (Linux), else of whatever started it too."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    except OSError:
         import resource
 
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak / (1e6 if sys.platform == "darwin" else 1e3)
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 if __name__ == "__main__":

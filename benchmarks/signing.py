@@ -28,12 +28,11 @@ from benchmarks import mixed
 from benchmarks.measuring import local_s3, spread
 from benchmarks.mixed_models import BUCKET, ROWS, publish
 from benchmarks.mixed_spec import MODEL, make_spec
-from benchmarks.serving import ROOT, event_of, run_process
+from benchmarks.serving_start import event_of, run_process
+from benchmarks.serving_world import ROOT, sign_champion
 from perennial.deploy.package import build_package
 from perennial.deploy.recipes import API
 from perennial.jobs.signers import FileSigner
-from perennial.registry.registry import Registry
-from perennial.registry.signing import sign_version
 from perennial.serving.onnx_walk import check_graph
 from perennial.settings import VARIABLES, Settings
 from perennial.store_opening import open_store
@@ -124,10 +123,7 @@ def prepare(endpoint: str, signer: FileSigner) -> str:
     ).create_bucket(Bucket=BUCKET)
     store = open_store(Settings(bucket=BUCKET, aws_endpoint_url=endpoint))
     publish(store, make_spec(), *mixed.records(ROWS))
-    head = Registry(store).head(MODEL)
-    assert head is not None
-    sign_version(store, signer, MODEL, head.version)
-    return signer.public_key().text
+    return sign_champion(store, signer)
 
 
 def verifiers(signer: FileSigner, runs: int) -> dict[str, Any]:

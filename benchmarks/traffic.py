@@ -19,16 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
-from mangum import Mangum
-
 from benchmarks import mixed
 from benchmarks.mixed_models import ROWS, publish
 from benchmarks.mixed_spec import make_spec
-from benchmarks.serving import event_of
 from benchmarks.serving_process import Context, sample
+from benchmarks.serving_start import event_of
+from lambdas.api.adapter import adapted
 from lambdas.api.app import create_app
-from lambdas.api.gateway import Gateway
-from lambdas.api.handler import TEXT
 from lambdas.api.telemetry import Telemetry
 from perennial.registry.entries import Mode, Trial
 from perennial.registry.manifest import MODEL_FILE
@@ -59,7 +56,7 @@ def main(arguments: list[str]) -> int:
         if mode is not None:
             try_out(store, name, cast(Mode, mode))
     app = create_app(Settings(bucket="benchmark", refresh_seconds=1e9), store, telemetry=Telemetry(emit_metrics=True))
-    handler = cast(Handler, Mangum(app, lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway]))
+    handler = cast(Handler, adapted(app))
     figures = {size: compare(handler, names, count, options.rounds) for size, count in SIZES.items()}
     print(table(figures))
     if options.json:

@@ -59,8 +59,13 @@ ENVIRONMENTS = {
     "sam": Environment(".local/envs/sam", ("sam.txt",)),
     "checkov": Environment(".local/envs/checkov", ("checkov.txt",)),
     "schemas": Environment(".local/envs/schemas", ("schemas.txt",)),
+    "serve-image": Environment(".local/envs/serve-image", ("serve-image.txt",)),
+    "schemathesis": Environment(".local/envs/schemathesis", ("schemathesis.txt",)),
     "node": Environment(".local/envs/node", ("node.txt",)),
     "rivals": Environment(".local/envs/rivals", ("rivals.txt",)),
+    "rivals-mlflow": Environment(".local/envs/rivals-mlflow", ("rivals-mlflow.txt",)),
+    "rivals-bentoml": Environment(".local/envs/rivals-bentoml", ("rivals-bentoml.txt",)),
+    "rivals-litserve": Environment(".local/envs/rivals-litserve", ("rivals-litserve.txt",)),
 }
 
 

@@ -47,8 +47,12 @@ LOCKS = (
     ("sam", ("requirements/sam.in",), None),
     ("checkov", ("requirements/checkov.in",), None),
     ("schemas", ("requirements/schemas.in",), None),
+    ("schemathesis", ("requirements/schemathesis.in",), None),
     ("node", ("requirements/node.in",), None),
     ("rivals", ("requirements/rivals.in",), "dev"),
+    ("rivals-mlflow", ("requirements/rivals-mlflow.in",), None),
+    ("rivals-bentoml", ("requirements/rivals-bentoml.in",), None),
+    ("rivals-litserve", ("requirements/rivals-litserve.in",), None),
 )
 
 

@@ -10,12 +10,15 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.routing import Match
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lambdas.api import batches, documents, feedback, health, models, predict, problems
+from lambdas.api import batches, documents, feedback, health, models, predict
 from lambdas.api.gateway import let_through
 from lambdas.api.observed import Observed
+from lambdas.api.problems import Problems, of_bug
 from lambdas.api.services import Services
 from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
@@ -45,6 +48,8 @@ ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/openapi.json", documents.openapi),
     ("GET", "/docs", documents.docs),
 )
+UNOBSERVED: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""The server writes its own lines and metrics; whether OpenTelemetry is set up need not be asked at each request."""
 
 
 class RawRoute(APIRoute):
@@ -55,17 +60,34 @@ class RawRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:
         super().__init__(path, endpoint, **options)
+        self._respond = endpoint
 
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            response = await endpoint(Request(scope, receive, send))
-            await response(scope, receive, send)
-
-        self.app = app
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As any route: 405 for a method that it does not take."""
+        if self.methods and scope["method"] not in self.methods:
+            await super().handle(scope, receive, send)
+            return
+        response = await self._respond(Request(scope, receive, send))
+        await response(scope, receive, send)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """As any route, but it runs only what the gateway let through to it; 405 stays what it is."""
         match, found = super().matches(scope)
         return (Match.NONE, {}) if match is Match.FULL and not let_through(scope, self.path) else (match, found)
+
+
+class Api(FastAPI):
+    """FastAPI with those layers around its router that have something to do here.
+
+    Left out is what closes files of forms, what counts bodies for an app that is mounted in another, what hands errors
+    to OpenTelemetry, and the table of error handlers, in place of which stands ``Problems``.
+    """
+
+    def build_middleware_stack(self) -> ASGIApp:
+        stack: ASGIApp = Problems(self.router)
+        for layer, args, options in reversed(self.user_middleware):
+            stack = layer(stack, *args, **options)
+        return ServerErrorMiddleware(stack, handler=of_bug)
 
 
 def create_app(
@@ -76,14 +98,16 @@ def create_app(
     entropy: Callable[[int], bytes] = os.urandom,
     telemetry: Telemetry | None = None,
 ) -> FastAPI:
-    """The API over one bucket; ``uvicorn lambdas.api.app:create_app --factory`` serves it.
+    """The API over one bucket; ``lambdas.api.server`` gives it to a server.
 
     Raises:
         SettingsError: no settings are given, and the environment names no bucket.
     """
     settings = settings or Settings.load()
     store = store or open_store(settings, patience=PATIENCE)
-    app = FastAPI(title="Perennial", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    app = Api(
+        title="Perennial", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=UNOBSERVED
+    )
     telemetry = telemetry or Telemetry()
     services = Services(
         settings=settings,
@@ -100,7 +124,6 @@ def create_app(
     app.router.route_class = RawRoute
     for method, path, endpoint in ROUTES:
         app.add_api_route(path, endpoint, methods=[method])
-    problems.install(app)
     if "uvicorn" in sys.modules:
         from lambdas.api import masking
 

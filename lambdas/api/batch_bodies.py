@@ -71,6 +71,8 @@ def parse(body: bytes) -> NewBatch:
     if wrong:
         raise _invalid(wrong)
     members["name"] = members.get("name") or UNNAMED
+    if isinstance(members.get("size"), float):
+        members["size"] = int(members["size"])
     return NewBatch(**members)
 
 
@@ -97,6 +99,9 @@ def _whole(digits: str) -> int | float:
 
 
 def _is_size(value: object) -> bool:
+    """A whole number, which JSON may spell with a point and zeros behind."""
+    if isinstance(value, float):
+        return value >= 0 and value.is_integer()
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 

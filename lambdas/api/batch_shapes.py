@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lambdas.api.shapes import Shape, Text
+from lambdas.api.shapes import Shape
+
+Column = Annotated[str, Field(max_length=495)]
+"""As long as ``keep.`` may stand before it in what a problem names."""
 
 
 class NewBatch(Shape):
@@ -15,7 +18,7 @@ class NewBatch(Shape):
     name: str | None = Field(default=None, max_length=255, description="What the file is called.")
     size: int | None = Field(default=None, ge=0, description="Its size in bytes: one that is too large is refused now.")
     output: Literal["csv", "parquet"] | None = None
-    keep: bool | list[Text] | None = Field(
+    keep: bool | list[Column] | None = Field(
         default=None, description="Columns of the file to put beside its predictions; true for all of them."
     )
 

@@ -24,8 +24,9 @@ from perennial.serving.labels import Label
 from perennial.serving.requests import BrokenJson
 from perennial.serving.tokens import Signer
 
-MAX_BYTES = 4096
 MAX_TEXT = 500
+MAX_BYTES = 20_480
+"""As many as three texts take up that are as long as they may be, every letter of them escaped."""
 REQUEST_SECONDS = 10.0  # what a function has, less its start
 NAMES = {
     "prediction_id": "prediction_id",
@@ -121,7 +122,7 @@ def read_feedback(body: bytes) -> Feedback:
         raise _invalid((("body", "Input should be an object"),))
     members: dict[str, object] = {}
     problems: list[tuple[str, str]] = []
-    for name, member in json.loads(body, object_pairs_hook=tuple):
+    for name, member in json.loads(body, object_pairs_hook=tuple, parse_int=_whole):
         if name not in NAMES:
             problems.append(("body", "Takes prediction_id, feedback_token and ground_truth, and nothing else"))
         elif NAMES[name] in members:
@@ -139,6 +140,11 @@ def read_feedback(body: bytes) -> Feedback:
     if problems:
         raise _invalid(tuple(dict.fromkeys(problems)))
     return Feedback(*(members[name] for name in ("prediction_id", "feedback_token", FIELD)))  # type: ignore[arg-type]
+
+
+def _whole(digits: str) -> int | float:
+    """A number of JSON; one of too many digits is none, as Python does not read any length."""
+    return int(digits) if len(digits) <= MAX_TEXT else float("inf")
 
 
 def _invalid(problems: tuple[tuple[str, str], ...]) -> Problem:

@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from mangum.handlers import HTTPGateway
 from mangum.types import Scope
 
+_ADDRESS = ("host", "x-forwarded-port")
+
 
 class Gateway(HTTPGateway):
-    """Given to Mangum as a custom handler, so it is also asked first. Works out an event's scope once, not twice."""
+    """Given to Mangum as a custom handler, so it is also asked first. Works out an event's scope once, not twice.
 
-    @cached_property
+    What a caller can spell wrong is answered by the application, not by an exception of the function.
+    """
+
+    _scope: Scope | None = None
+
+    @property
     def scope(self) -> Scope:
-        return super().scope
+        if self._scope is None:
+            self._scope = self._read()
+        return self._scope
+
+    def _read(self) -> Scope:
+        try:
+            return super().scope
+        except ValueError:  # of a host or a port that is none, by which nothing goes here
+            headers = {name: value for name, value in self.event["headers"].items() if name.lower() not in _ADDRESS}
+            scope = HTTPGateway({**self.event, "headers": headers}, self.context, self.config).scope
+            scope["aws.event"] = self.event
+            return scope
+
+    @property
+    def body(self) -> bytes:
+        try:
+            return super().body
+        except ValueError:  # no base64, though it says so, or no text that can be encoded: read as it is
+            return str(self.event["body"]).encode("utf-8", "surrogatepass")
 
 
 def let_through(scope: Any, path: str) -> bool:

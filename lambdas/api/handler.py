@@ -1,7 +1,7 @@
-"""The Lambda entry point: one Mangum adapter, made at the first event.
+"""The Lambda entry point: one adapter, made at the first event.
 
-Imports are most of a cold start. FastAPI's OpenAPI models are left unbuilt, since only
-``/openapi.json`` needs them, and nothing is collected while so much is created that will stay.
+Imports are most of a cold start: models are left unbuilt until they are used, as most never are, and nothing is
+collected while so much is created that will stay.
 """
 
 from __future__ import annotations
@@ -13,22 +13,16 @@ from typing import Any
 
 gc.disable()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy would start a thread a core, for nothing
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # else all that is installed is searched for some
+os.environ.setdefault("OTEL_PROPAGATORS", "none")  # FastAPI imports OpenTelemetry, and nothing here is traced by it
 
-from pydantic import BaseModel  # noqa: E402
+from lambdas.api.deferred import deferred  # noqa: E402
 
-BaseModel.model_config["defer_build"] = True
-
-from mangum import Mangum  # noqa: E402
-
-from lambdas.api.app import create_app  # noqa: E402
-from lambdas.api.gateway import Gateway  # noqa: E402
-from lambdas.api.problems import MEDIA_TYPE  # noqa: E402
-
-BaseModel.model_config["defer_build"] = False
+with deferred():
+    from lambdas.api.adapter import Adapter, adapted
+    from lambdas.api.app import create_app
 gc.enable()
 gc.freeze()
-
-TEXT = ["application/json", MEDIA_TYPE, "text/"]
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
@@ -37,6 +31,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 @cache
-def adapter() -> Mangum:
+def adapter() -> Adapter:
     """The application over the environment's settings, which are read here and not at import."""
-    return Mangum(create_app(), lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway])
+    return adapted(create_app())

@@ -44,7 +44,7 @@ class Observed:
             await send(message)
 
         if method == "HEAD":
-            scope["method"] = "GET"
+            scope = {**scope, "method": "GET"}  # the server looks at its own again, to know that no body follows
         try:
             await self._app(scope, receive, noting)
         finally:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lambdas.api.services import services_of
 from lambdas.api.trace import trace_of
@@ -99,34 +100,43 @@ def problem_response(problem: Problem, request_id: str) -> Response:
     return Response(json.dumps(content), problem.status, problem.headers, MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of an app, its own and the framework's, as a problem."""
+class Problems:
+    """The layer around the router that answers its errors, and the framework's own, as problems.
 
-    async def of_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, Problem)
-        return problem_response(error, trace_of(request.scope).request_id)
+    What FastAPI puts there looks each error's handler up in a table, and wraps all that is sent to see whether an
+    answer has begun; ours are sent whole, by an endpoint's last step.
+    """
 
-    async def of_domain(request: Request, error: Exception) -> Response:
-        assert isinstance(error, PerennialError)
-        trace, services = trace_of(request.scope), services_of(request)
-        trace.error = type(error).__name__
-        problem = problem_of(error, services.cache.retry_after(request.path_params.get("model", "")))
-        if problem.status >= 500 and not isinstance(error, TooBusy):
-            services.telemetry.failed(error, trace)
-        return problem_response(problem, trace.request_id)
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    async def of_framework(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        return problem_response(_of_http(error), trace_of(request.scope).request_id)
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except (Problem, PerennialError, HTTPException) as error:
+            response = _told(Request(scope), error)
+            error.__traceback__ = None  # one that is raised again and again would gather the frames of all requests
+            await response(scope, receive, send)
 
-    async def of_bug(request: Request, error: Exception) -> Response:
-        services_of(request).telemetry.failed(error, trace_of(request.scope))
-        return problem_response(internal_error(), trace_of(request.scope).request_id)
 
-    app.add_exception_handler(Problem, of_problem)
-    app.add_exception_handler(PerennialError, of_domain)
-    app.add_exception_handler(HTTPException, of_framework)
-    app.add_exception_handler(Exception, of_bug)
+async def of_bug(request: Request, error: Exception) -> Response:
+    """What is told of an error that nobody thought of."""
+    services_of(request).telemetry.failed(error, trace_of(request.scope))
+    return problem_response(internal_error(), trace_of(request.scope).request_id)
+
+
+def _told(request: Request, error: Problem | PerennialError | HTTPException) -> Response:
+    trace = trace_of(request.scope)
+    if isinstance(error, Problem):
+        return problem_response(error, trace.request_id)
+    if isinstance(error, HTTPException):
+        return problem_response(_of_http(error), trace.request_id)
+    services = services_of(request)
+    trace.error = type(error).__name__
+    problem = problem_of(error, services.cache.retry_after(request.path_params.get("model", "")))
+    if problem.status >= 500 and not isinstance(error, TooBusy):
+        services.telemetry.failed(error, trace)
+    return problem_response(problem, trace.request_id)
 
 
 def _of_http(error: HTTPException) -> Problem:

@@ -19,6 +19,7 @@ from lambdas.api.looks import Looks
 from lambdas.api.signing import Signing
 from lambdas.api.telemetry import Telemetry
 from lambdas.api.trace import trace_of
+from lambdas.api.waiting import event_loop
 from lambdas.api.workers import Workers
 from perennial import keys
 from perennial.errors import IntegrityError, StoreUnavailable
@@ -27,7 +28,7 @@ from perennial.serving.catalog import Catalog, Deployed
 from perennial.serving.feedback import Outcome, store_label
 from perennial.serving.ids import uuid7
 from perennial.serving.labels import Label
-from perennial.serving.refresh import ModelCache, Snapshot
+from perennial.serving.refresh import Failure, ModelCache, Snapshot
 from perennial.settings import Settings
 from perennial.store import Store
 
@@ -61,6 +62,7 @@ class Services:
     _labels: Looks[Outcome] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_LABELS))
     _pictures: Looks[None] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_PICTURES_STORED))
     _workers: Workers = field(default_factory=Workers)
+    _told: dict[str, Failure] = field(default_factory=dict)
     _batches: Looks[Any] = field(default_factory=lambda: Looks(threads=THREADS, limit=MAX_BATCH_LOOKS))
 
     def new_id(self) -> str:
@@ -79,7 +81,8 @@ class Services:
         if state is not None and state.failure is not None:
             trace.refresh = state.failure.reason
             trace.unverified |= isinstance(state.failure.error, IntegrityError)
-            if state is not before:
+            if self._told.get(model) is not state.failure:  # by whoever sees it first: it may not be who looked
+                self._told[model] = state.failure
                 self.telemetry.failed(state.failure.error, trace)
         if found.challenger is not None and found.challenger.status != "on":
             trace.challenger = "off"
@@ -155,6 +158,7 @@ async def _bounded(look: Future[T], new: bool, last: T | None, cold_seconds: flo
     """
     if last is not None and not new:
         return last
+    await event_loop()
     try:
         waiting = asyncio.shield(asyncio.wrap_future(look))
         return await asyncio.wait_for(waiting, cold_seconds if last is None else LOOK_SECONDS)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 
+from lambdas.api.waiting import event_loop
 from perennial.errors import NotFoundError, PerennialError, StoreUnavailable
 from perennial.serving.refresh import Clock
 from perennial.serving.tokens import Signer, ensure_signer, find_signer
@@ -89,6 +90,7 @@ class Signing:
         if look is None:
             return self._signer
         if seconds and not look.done():
+            await event_loop()
             with suppress(TimeoutError, PerennialError):
                 await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(look)), seconds)
         if not look.done():

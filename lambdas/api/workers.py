@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from lambdas.api.waiting import event_loop
 from perennial.errors import TooBusy
 
 T = TypeVar("T")
@@ -29,6 +29,6 @@ class Workers:
             raise TooBusy(f"{self._limit} pictures wait to be looked at.", remedy="Ask again in a second.")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, call)
+            return await (await event_loop()).run_in_executor(self._pool, call)
         finally:
             self._waiting -= 1

@@ -33,7 +33,7 @@ class Stored(BaseModel):
 
     @classmethod
     def read(cls, data: bytes) -> Self:
-        """Read stored bytes. Raises pydantic's ValidationError."""
+        """Read stored bytes. Raises ValueError: pydantic's ValidationError, or for NaN and infinity its own."""
         found = cls.model_validate_json(data)
         if found.to_bytes() != data:
             found._bytes = data

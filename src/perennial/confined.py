@@ -1,14 +1,16 @@
 """Work that may eat all memory there is, or never end, in a process of its own with bounds to both.
 
 Such a process is ours to lose: it gets a folder, writes what it found into it, and its limits end it where it goes too
-far. Nothing of our environment that could hold a secret is handed to it.
+far; so does our own end, however we end. Nothing of our environment that could hold a secret is handed to it.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +44,7 @@ def run_confined(module: str, folder: Path, limits: Limits) -> int | None:
         (folder / SAID).open("wb") as said,
         subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", module, str(folder), *bounds],
-            stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=folder, env=environment,
+            stdin=subprocess.PIPE, stdout=said, stderr=said, cwd=folder, env=environment,
         ) as process,
     ):  # fmt: skip
         try:
@@ -54,7 +56,11 @@ def run_confined(module: str, folder: Path, limits: Limits) -> int | None:
 
 
 def confine(arguments: list[str]) -> Path:
-    """In the process itself: take on the limits that its arguments name, where the system knows such; the folder."""
+    """In the process itself: take on the limits that its arguments name, where the system knows such; the folder.
+
+    From here on it ends with its caller, which holds the other end of its standard input.
+    """
+    threading.Thread(target=_follow, daemon=True).start()
     folder, seconds, memory, file_bytes = Path(arguments[0]), *map(int, arguments[1:])
     with suppress(ImportError):
         import resource
@@ -65,3 +71,8 @@ def confine(arguments: list[str]) -> Path:
             with suppress(ValueError, OSError):
                 resource.setrlimit(kind, (most, most))
     return folder
+
+
+def _follow() -> None:
+    os.read(0, 1)
+    os._exit(128 + signal.SIGTERM)

@@ -10,10 +10,8 @@ what is swapped ever return to an earlier content: on S3 an ETag is a hash, and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from obstore.exceptions import NotModifiedError, PreconditionError
 from obstore.store import MemoryStore
@@ -27,66 +25,15 @@ from perennial.errors import (
     StoreUnavailable,
 )
 from perennial.store_faults import RAISED, REFUSALS, fault, reason, refused
+from perennial.store_objects import Blob, Entry, Head, Raw, Served
 from perennial.trust import TrustedKeys
 
 if TYPE_CHECKING:
-    from obstore import Attributes, GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
-
+    from obstore import GetOptions, PutMode
 
 ATTEMPTS = 5
 PAUSE_SECONDS = 0.05
 DEADLINE_SECONDS = 60.0
-
-
-class Raw(Protocol):
-    """What is asked of an object store: obstore's own methods, and the seam where tests inject faults."""
-
-    def get(self, path: str, *, options: GetOptions | None = None) -> GetResult: ...
-    def delete(self, paths: str) -> None: ...
-    def head(self, path: str) -> ObjectMeta: ...
-    def list(self, prefix: str | None = None) -> Iterable[Sequence[ObjectMeta]]: ...
-    def list_with_delimiter(self, prefix: str | None = None) -> ListResult[Sequence[ObjectMeta]]: ...
-    def put(
-        self, path: str, file: bytes, *, attributes: Attributes | None = None, mode: PutMode, use_multipart: bool
-    ) -> PutResult: ...
-
-
-@dataclass(frozen=True)
-class Blob:
-    """One object as read: its bytes and the ETag to compare against."""
-
-    data: bytes
-    etag: str
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One line of a listing. ``size`` in bytes; ``modified`` is when S3 took it (UTC)."""
-
-    key: str
-    size: int
-    etag: str
-    modified: datetime
-
-
-@dataclass(frozen=True)
-class Head:
-    """What is known of an object unread. ``size`` in bytes; ``version`` is None in an unversioned bucket."""
-
-    size: int
-    etag: str
-    version: str | None
-
-
-@dataclass(frozen=True)
-class Served:
-    """How an object is handed to a browser: its headers ``Content-Type`` and ``Cache-Control``."""
-
-    media_type: str
-    cache_control: str = "no-cache"
-
-    def attributes(self) -> Attributes:
-        return {"Content-Type": self.media_type, "Cache-Control": self.cache_control}
 
 
 class Store:
@@ -111,15 +58,15 @@ class Store:
         self._sleep = sleep
         self._clock = clock
 
-    def get(self, key: str) -> Blob:
-        """Read an object. Raises NotFoundError."""
-        blob = self._get(key, None)
+    def get(self, key: str, *, most: int | None = None) -> Blob:
+        """Read an object. Raises NotFoundError, and as ``find`` where it has more than ``most`` bytes."""
+        blob = self._get(key, None, most)
         assert blob is not None  # only a conditional read can answer "not modified"
         return blob
 
-    def get_if_changed(self, key: str, etag: str) -> Blob | None:
-        """Read an object unless it still has ``etag``; None when it does. Raises NotFoundError."""
-        return self._get(key, etag)
+    def get_if_changed(self, key: str, etag: str, *, most: int | None = None) -> Blob | None:
+        """Read an object unless it still has ``etag``; None when it does. Raises as ``get``."""
+        return self._get(key, etag, most)
 
     def find(self, key: str, *, most: int | None = None) -> Blob | None:
         """Read an object, or None where there is none. A refusal (403) is never taken for absence.
@@ -233,6 +180,13 @@ class Store:
             raise fault(prefix or "the bucket", error) from error
         found.sort(key=lambda meta: meta["path"])
         return (Entry(meta["path"], meta["size"], meta["e_tag"] or "", meta["last_modified"]) for meta in found)
+
+    def holds(self, prefix: str) -> bool:
+        """Whether anything lies under ``prefix`` (whole path segments): one request, however much it is."""
+        try:
+            return any(len(page) for page in self._raw.list(prefix))
+        except RAISED as error:
+            raise fault(prefix, error) from error
 
     def folders(self, prefix: str = "") -> tuple[str, ...]:
         """Names of the folders directly under ``prefix``, sorted."""

@@ -12,7 +12,8 @@ import pytest
 
 from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, StoreRefused
 from perennial.settings import Settings
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 from perennial.store_opening import open_store
 
 WRITERS = 16
@@ -91,6 +92,7 @@ def test_listing_goes_by_whole_path_segments_in_order(store: Store) -> None:
     assert len(list(store.list(""))) == 6
     assert store.folders("m/") == ("b", "bb")
     assert store.folders() == ("m", "n")
+    assert [store.holds(prefix) for prefix in ("m/b/", "m/b", "m/b/c", "m/", "n/c", "b")] == [True] * 4 + [False] * 2
 
 
 @pytest.mark.parametrize("name", ["with space", "50%", "a+b=c&d", "größe-Ω", "a%2Fb", "it's#1?", "~tilde"])

@@ -11,6 +11,7 @@ from perennial.errors import AlreadyExistsError, ConflictError, NotFoundError, S
 from perennial.settings import Settings
 from perennial.store import Store
 from perennial.store_opening import open_store
+from tests.support.chaos.faults import Fault
 from tests.support.proxy import Faults, proxied
 
 
@@ -39,7 +40,7 @@ def store(bucket: Settings, faults: Faults) -> Iterator[Store]:
 
 
 def test_a_lost_answer_of_put_new_is_a_success(store: Store, plain: Store, faults: Faults) -> None:
-    faults.plan = ["lose"]
+    faults.plan = [Fault.LOST]
     etag = store.put_new("m/a", b"mine")
     assert (plain.get("m/a").data, plain.get("m/a").etag) == (b"mine", etag)
     assert faults.seen[:2] == ["PUT", "PUT"]  # obstore repeats the request by itself, and is told 412
@@ -47,7 +48,7 @@ def test_a_lost_answer_of_put_new_is_a_success(store: Store, plain: Store, fault
 
 def test_a_lost_answer_of_put_if_match_is_a_success(store: Store, plain: Store, faults: Faults) -> None:
     before = plain.put_new("m/a", b"old")
-    faults.plan = ["lose"]
+    faults.plan = [Fault.LOST]
     etag = store.put_if_match("m/a", b"mine", before)
     assert (plain.get("m/a").data, plain.get("m/a").etag) == (b"mine", etag)
 
@@ -120,7 +121,7 @@ def test_a_missing_bucket_is_not_a_missing_object(store: Store, faults: Faults) 
 def test_an_answer_cut_short_is_never_taken_for_the_object(store: Store, plain: Store, faults: Faults) -> None:
     data = bytes(range(256)) * 64
     plain.put_new("m/a", data)
-    faults.plan = ["cut"]
+    faults.plan = [Fault.TRUNCATED]
     try:
         assert store.get("m/a").data == data
     except StoreUnavailable:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support import dag_files
+
 ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".local/envs/airflow/bin/python"
 
 SECOND = """
 name: second
@@ -34,20 +33,6 @@ def described(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     for name, text in {"second": SECOND, "mistake": SECOND.replace("Ridge}", "Ridge"), "twice": SECOND}.items():
         (specs / name).mkdir(parents=True)
         (specs / name / "model.yaml").write_text(text)
-    out = folder / "described.json"
-    env = {
-        **os.environ,
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-        "PERENNIAL_LANDING_QUEUE": "",
-        "PERENNIAL_SPARK_APPLICATION": "",
-        "PERENNIAL_SPECS": os.pathsep.join([str(ROOT / "examples/iris/model.yaml"), str(specs)]),
-    }
-    done = subprocess.run(
-        [PYTHON, ROOT / "tests/dags/describe.py", ROOT / "airflow/dags", out],
-        env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads(out.read_text())
-    return found
+    specs_given = os.pathsep.join([str(ROOT / "examples/iris/model.yaml"), str(specs)])
+    none = {"PERENNIAL_LANDING_QUEUE": "", "PERENNIAL_SPARK_APPLICATION": ""}
+    return dag_files.described(folder, {**os.environ, **none, "PERENNIAL_SPECS": specs_given})

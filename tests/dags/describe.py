@@ -1,11 +1,20 @@
-"""Prints what the DAG files define, as JSON; runs in Airflow's own environment."""
+"""Writes what the DAG files define, as JSON; runs in Airflow's own environment.
+
+Started by :mod:`tests.support.dag_files`: each line of JSON names what to do, the variables to do it under, and an
+argument, and is done in a process of its own, forked off this one, which has imported Airflow.
+"""
 
 import json
+import os
 import sys
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from airflow.dag_processing.dagbag import BundleDagBag
+from airflow.sdk import DAG
 
 TOLD = (
     "application_id", "conf", "defaults", "deferrable", "execution_role_arn", "exponential_backoff", "job_driver",
@@ -47,8 +56,48 @@ def describe_task(task: Any) -> dict[str, Any]:
     }
 
 
-if __name__ == "__main__":
+def dags(folder: str) -> None:
+    """What the files in a folder define, as ``out.json`` in this one."""
     modules = set(sys.modules)
-    found = describe(Path(sys.argv[1]))
+    found = describe(Path(folder))
     found["imported"] = sorted({name.split(".")[0] for name in set(sys.modules) - modules})
-    Path(sys.argv[2]).write_text(json.dumps(found))
+    Path("out.json").write_text(json.dumps(found))
+
+
+def schedules(texts: list[str]) -> None:
+    """Raises where Airflow does not take one of them."""
+    for text in texts:
+        DAG("x", schedule=text, start_date=datetime(2026, 1, 1, tzinfo=UTC)).validate()
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(_done(asked))
+        answers.write(f"{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}\n")
+
+
+def _done(asked: dict[str, Any]) -> int:
+    os.chdir(asked["cwd"])
+    said = os.open("said", os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    os.environ.clear()
+    os.environ.update(asked["env"])
+    work: dict[str, Callable[[Any], None]] = {"dags": dags, "schedules": schedules}
+    try:
+        work[asked["what"]](asked["argument"])
+        code = 0
+    except Exception:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+if __name__ == "__main__":
+    main()

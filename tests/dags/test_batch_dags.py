@@ -21,6 +21,7 @@ from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.spec import load_spec
 from perennial.store import Store
+from tests.support import dag_files
 from tests.support.batch_jobs import FAILED, Batch, batch
 from tests.support.dag_runs import dag_runs
 from tests.support.iam_batch import HOLDER, rights
@@ -206,17 +207,8 @@ def test_a_spec_for_batch_has_the_same_dag_whose_steps_are_operators_of_batch(tm
         folder = tmp_path / name
         folder.mkdir()
         (folder / "model.yaml").write_text(SECOND + more)
-        env = {
-            **os.environ, "AIRFLOW_HOME": str(folder), "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-            "PERENNIAL_LANDING_QUEUE": "", "PERENNIAL_SPARK_APPLICATION": "", "PERENNIAL_SPECS": str(folder),
-        }  # fmt: skip
-        done = subprocess.run(
-            [PYTHON, ROOT / "tests/dags/describe.py", DAGS, folder / "out.json"],
-            env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        described.append(json.loads((folder / "out.json").read_text()))
+        none = {"PERENNIAL_LANDING_QUEUE": "", "PERENNIAL_SPARK_APPLICATION": ""}
+        described.append(dag_files.described(folder, {**os.environ, **none, "PERENNIAL_SPECS": str(folder)}))
     here, there = described
     assert there["import_errors"] == {}
     on_batch = {name: on_jobs(dag) for name, dag in there["dags"].items()}

@@ -20,6 +20,7 @@ from perennial.spec import load_spec
 from perennial.store_opening import open_store
 from tests.dags.conftest import SECOND
 from tests.dags.test_training_dags import HEAVY, before
+from tests.support import dag_files
 from tests.support.dag_runs import dag_runs
 from tests.support.models import build, promote
 
@@ -62,12 +63,7 @@ def on_emr(tmp_path_factory: pytest.TempPathFactory) -> Described:
     """The same DAG where an application on EMR Serverless is named."""
     folder = tmp_path_factory.mktemp("dags")
     env = environment(folder, PERENNIAL_SPARK_APPLICATION="00f1", PERENNIAL_SPARK_ROLE=ROLE)
-    done = subprocess.run(
-        [PYTHON, ROOT / "tests/dags/describe.py", DAGS, folder / "out.json"],
-        env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = json.loads((folder / "out.json").read_text())
+    found = dag_files.described(folder, env)
     assert found["import_errors"] == {}
     described: Described = found["dags"]["score_second"]["tasks"]
     return described

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PYTHON = ROOT / ".local/envs/airflow/bin/python"
+from tests.support import dag_files
+
 SPEC = """
 name: shop
 task: regression
@@ -29,21 +26,9 @@ def dags(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What Airflow finds for a model with two sources, where there is a queue of new files."""
     folder = tmp_path_factory.mktemp("dags")
     (folder / "model.yaml").write_text(SPEC)
-    env = {
-        **os.environ,
-        "AIRFLOW_HOME": str(folder),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder}/airflow.db",
-        "PERENNIAL_SPECS": str(folder),
-        "PERENNIAL_LANDING_QUEUE": "https://sqs.us-east-1.amazonaws.com/123456789012/landing",
-        "AWS_REGION": "us-east-1",
-    }
-    done = subprocess.run(
-        [PYTHON, ROOT / "tests/dags/describe.py", ROOT / "airflow/dags", folder / "out.json"],
-        env=env, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    found: dict[str, Any] = json.loads((folder / "out.json").read_text())
+    queue = "https://sqs.us-east-1.amazonaws.com/123456789012/landing"
+    env = {"PERENNIAL_SPECS": str(folder), "PERENNIAL_LANDING_QUEUE": queue, "AWS_REGION": "us-east-1"}
+    found = dag_files.described(folder, {**os.environ, **env})
     assert found["import_errors"] == {}
     described: dict[str, Any] = found["dags"]
     return described

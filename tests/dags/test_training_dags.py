@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.support.dag_files import take_schedules
 from tests.unit.test_schedule import TAKEN
 
-PYTHON = Path(__file__).resolve().parents[2] / ".local/envs/airflow/bin/python"
 HEAVY = {"sklearn", "numpy", "pandas", "pyarrow", "onnxruntime", "onnx", "xgboost", "boto3", "obstore", "scipy"}
 Described = dict[str, Any]
 
@@ -44,17 +41,7 @@ def test_schedule_comes_from_the_spec(described: Described) -> None:
 
 
 def test_a_schedule_that_a_spec_may_have_is_one_that_airflow_takes(tmp_path: Path) -> None:
-    script = (
-        "import json, sys\n"
-        "from airflow.sdk import DAG\n"
-        "for text in json.loads(sys.argv[1]):\n"
-        "    DAG('x', schedule=text).validate()\n"
-    )
-    done = subprocess.run(
-        [PYTHON, "-c", script, json.dumps(TAKEN)], env={**os.environ, "AIRFLOW_HOME": str(tmp_path)}, cwd=tmp_path,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    take_schedules(tmp_path, list(TAKEN))
 
 
 def test_every_dag_follows_the_policy(described: Described) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,13 @@ from playwright.sync_api import sync_playwright
 from perennial import keys
 from perennial.demo import FLOWER, outcome_of, write_iris
 from perennial.deploy.package import ROOT
-from perennial.deploy.scheduler import environment, run_dag
+from perennial.deploy.scheduler import environment
 from perennial.deploy.up import LocalStack
 from perennial.registry.check import check
 from perennial.registry.registry import Registry
 from perennial.store import Store
 from tests.support.browser import find_browser
+from tests.support.dag_runs import DagRuns, dag_runs
 
 SPEC = ROOT / "examples/iris/model.yaml"
 COMMAND = Path(sys.executable).with_name("perennial")
@@ -28,26 +29,21 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("airflow")
-
-
-def run_airflow(stack: LocalStack, home: Path, conf: str | None = None) -> list[str]:
-    told: list[str] = []
-    run_dag("train_iris", environment(stack, str(SPEC), home), told.append, conf)
-    return [line.strip() for line in told if not line.startswith("    ")]  # without what the steps say
+def airflow(stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DagRuns]:
+    with dag_runs(environment(stack, str(SPEC), tmp_path_factory.mktemp("airflow"))) as runs:
+        yield runs
 
 
 def test_from_a_file_to_an_answer_in_the_form(
-    perennial: Run, stack: LocalStack, store: Store, airflow_home: Path, tmp_path: Path
+    perennial: Run, stack: LocalStack, store: Store, airflow: DagRuns, tmp_path: Path
 ) -> None:
     write_iris(tmp_path / "iris.csv")
     (landed,) = perennial("land", SPEC, tmp_path / "iris.csv")
     assert landed["key"] == keys.landing("iris", "iris.csv")
 
-    tasks = run_airflow(stack, airflow_home)
-    assert tasks[-2:] == ["conclude", "release"]
-    assert {f"train [{index}]" for index in range(3)} == {task for task in tasks if task.startswith("train [")}
+    trained = airflow.run("train_iris")
+    assert trained.state == trained.tasks["conclude"] == trained.tasks["release"] == "success", trained.log
+    assert {f"train [{index}]" for index in range(3)} == {task for task in trained.tries if task.startswith("train")}
     outcome = outcome_of(store, "iris")
     assert outcome.promoted and outcome.generation == 1
     assert check(store, "iris") == ()
@@ -61,8 +57,9 @@ def test_from_a_file_to_an_answer_in_the_form(
 
     assert ask_form(stack) == "setosa"
 
-    again = run_airflow(stack, airflow_home)
-    assert again[-2:] == ["nothing_to_do", "release"]
+    again = airflow.run("train_iris")
+    assert again.state == again.tasks["nothing_to_do"] == again.tasks["release"] == "success", again.log
+    assert again.tasks["conclude"] == "skipped"
     assert len(Registry(store).log("iris")) == 1
 
 

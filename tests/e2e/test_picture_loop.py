@@ -22,6 +22,7 @@ from perennial.registry.manifest import ModelManifest
 from perennial.registry.registry import Registry
 from perennial.store import Store
 from tests.support.pictures import digit_folders
+from tests.support.warm import shared_warm
 
 pytestmark = pytest.mark.timeout(600)  # two trainings, each task of which is a process
 
@@ -60,7 +61,8 @@ def spec(tmp_path: Path) -> Path:
 def train(stack: LocalStack, home: Path, spec: Path, store: Store) -> OutcomeResult:
     """Airflow's DAG of this model, to its end."""
     told: list[str] = []
-    run_dag(f"train_{MODEL}", environment(stack, str(spec), home), told.append, None)
+    env = environment(stack, str(spec), home) | {"PERENNIAL_PYTHON": str(shared_warm().python)}
+    run_dag(f"train_{MODEL}", env, told.append, None)
     tasks = [line.strip() for line in told if not line.startswith("    ")]  # without what the steps say
     assert tasks[-2:] == ["conclude", "release"], told
     assert {"train [0]", "train [1]", "gate", "promote", "smoke"} <= set(tasks)

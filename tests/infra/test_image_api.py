@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,54 @@ def test_it_answers_what_is_under_way_before_it_ends(server: tuple[httpx.Client,
     assert process.wait(10) in (0, -signal.SIGTERM)
     with pytest.raises(httpx.ConnectError):
         httpx.get(client.base_url)
+
+
+HEAD = b"POST /models/iris/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+ENDLESS = {
+    "headers": (HEAD, b"x: y\r\n"),
+    "one header": (HEAD + b"x: ", b"a"),
+    "a path": (b"GET /", b"a"),
+    "trailers": (HEAD + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"x: y\r\n"),
+}
+
+
+@pytest.mark.parametrize("begun", ENDLESS.values(), ids=ENDLESS.keys())
+def test_what_never_ends_is_cut_off(server: tuple[httpx.Client, Any, Path], begun: tuple[bytes, bytes]) -> None:
+    client, _, _ = server
+    start, more = begun
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), 10) as connection:
+        connection.sendall(start)
+        sent = 0
+        with pytest.raises(ConnectionError):
+            while sent < 32 << 20:
+                connection.sendall(more * (65_536 // len(more)))
+                sent += 65_536
+    assert sent < 32 << 20
+    assert client.get("/health").json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize(
+    "said", [b"BREW / HTTP/1.1\r\n\r\n", HEAD + b"content-length: m4rk\r\n\r\n"], ids=["line", "head"]
+)
+def test_what_is_no_http_is_told_so_as_any_error_is(server: tuple[httpx.Client, Any, Path], said: bytes) -> None:
+    client, _, _ = server
+    with socket.create_connection((client.base_url.host, client.base_url.port or 0), 10) as connection:
+        connection.sendall(said)
+        answer = HTTPResponse(connection)
+        answer.begin()
+        found = json.loads(answer.read())
+    assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
+    assert found["type"] == "urn:perennial:problem:broken-request" and "m4rk" not in json.dumps(found)
+    assert found["request_id"] == answer.headers["x-request-id"]
+
+
+def test_what_comes_in_many_parts_is_read(server: tuple[httpx.Client, Any, Path]) -> None:
+    """A long head that ends, and a body in chunks."""
+    client, _, _ = server
+    body = json.dumps({"instances": [IRIS_RECORD] * 1000}).encode()
+    parts = (body[place : place + 1000] for place in range(0, len(body), 1000))
+    headers = {"content-type": "application/json", "x-long": "a" * 60_000}
+    assert len(client.post("/models/iris/predict", content=parts, headers=headers).json()["predictions"]) == 1000
 
 
 def test_in_lambda_it_is_the_function(image: Image, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ def watching(stack: LocalStack, tmp_path: Path) -> Iterator[Airflow]:
     """Airflow with its triggerer; trainings are started but wait, for what they do is no matter here."""
     spec = tmp_path / "model.yaml"
     spec.write_text(SPEC)
-    airflow = Airflow(stack, tmp_path / "airflow")
+    airflow = Airflow(stack.inhabit(os.environ), tmp_path / "airflow")
     # Airflow watches for DAGs that were not paused when it last read them, and here it reads them once.
     airflow.env["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "False"
     try:

@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 import pytest
 
@@ -25,6 +24,7 @@ from perennial.store import Store
 from tests.support import models
 from tests.support.batch_world import csv_of
 from tests.support.endpoint import client
+from tests.support.lambda_workers import workers
 
 MODEL = "flooded"
 FILES = int(os.environ.get("PERENNIAL_FLOOD_FILES", "60"))
@@ -41,26 +41,6 @@ def file_of(number: int) -> tuple[bytes, BatchCounts | None]:
     values = [[round(1 + (number + row) % 50 / 10, 1)] * 4 for row in range(rows)]
     data = csv_of(values, models.MEASURES) + (b"99,1,1,1\r\n" if bad else b"")
     return data, BatchCounts(rows=rows + bad, scored=rows, quarantined=int(bad))
-
-
-def workers(function: str) -> list[int]:
-    """Processes of this stack's emulator that run a function."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and f"ministack-lambda-{function}-".encode() in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-    return [pid for pid in found if ours(pid)]
-
-
-def ours(pid: int) -> bool:
-    """Whether this process is the ancestor of another: a stack of someone else is none of ours."""
-    with suppress(OSError):
-        while pid > 1:
-            if pid == os.getpid():
-                return True
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    return False
 
 
 @contextmanager

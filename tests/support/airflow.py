@@ -33,12 +33,13 @@ import pytest
 
 from perennial.deploy.interrupts import followed
 from perennial.deploy.ministack import end_group
-from perennial.deploy.scheduler import AIRFLOW, environment, prepare
+from perennial.deploy.scheduler import AIRFLOW, prepare, serving
 from perennial.deploy.up import BUILD, LocalStack
 from perennial.errors import NotFoundError, SchedulerUnavailable
 from perennial.jobs.airflow_rest import AirflowRest, TaskPlace
 from perennial.spec import load_spec
 from tests.support.stack import shared_stack
+from tests.support.warm import shared_warm
 from tests.web.web_harness import free_port
 
 T = TypeVar("T")
@@ -48,17 +49,16 @@ START_SECONDS = 120.0
 
 
 class Airflow:
-    """One running Airflow and its REST API, on one stack."""
+    """One running Airflow and its REST API, on the stack that ``env`` names."""
 
-    def __init__(self, stack: LocalStack, folder: Path) -> None:
-        self.stack = stack
+    def __init__(self, env: Mapping[str, str], folder: Path) -> None:
         self.home = folder / "home"
         self.specs = folder / "specs"
         self.specs.mkdir(parents=True)
         port, scheduler_port, logs_port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.env = {
-            **environment(stack, str(self.specs), self.home),
+            **serving(env, str(self.specs), self.home),
             "PERENNIAL_AIRFLOW_URL": self.url,
             "PATH": f"{AIRFLOW.parent}{os.pathsep}{os.environ['PATH']}",
             "AIRFLOW__API__BASE_URL": self.url,
@@ -92,6 +92,12 @@ class Airflow:
         for process in self._processes.values():
             end_group(process.pid, process)
         self._processes.clear()
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler with all the tasks it runs, and start another one."""
+        process = self._processes.pop("scheduler")
+        end_group(process.pid, process)
+        self._launch("scheduler", "--skip-serve-logs")
 
     def start_triggerer(self) -> None:
         """Start a triggerer, once."""
@@ -238,7 +244,8 @@ def shared_airflow() -> Airflow:
     stack = shared_stack()
     folder = Path(tempfile.mkdtemp(prefix="airflow-", dir=BUILD.parent))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    found = Airflow(stack, folder)
+    found = Airflow(stack.inhabit(os.environ), folder)
+    found.env["PERENNIAL_PYTHON"] = str(shared_warm().python)
     atexit.register(found.stop)
     found.start()
     return found

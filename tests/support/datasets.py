@@ -11,7 +11,8 @@ from obstore.store import MemoryStore
 
 from perennial.errors import StoreUnavailable
 from perennial.spec import ModelSpec
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 
 FEATURES: dict[str, Any] = {
     "age": {"type": "number", "min": 0, "max": 120, "integer": True},

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
-from mangum import Mangum
 
 from lambdas.api import app as application
-from lambdas.api.gateway import Gateway
-from lambdas.api.handler import TEXT
+from lambdas.api.adapter import adapted
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def event(
 
 
 def caller(app: FastAPI) -> Callable[..., Reply]:
-    """A function that sends an event through Mangum and the app: ``call("GET", "/health")``."""
-    adapter = Mangum(app, lifespan="off", text_mime_types=TEXT, custom_handlers=[Gateway])
+    """A function that sends an event through the adapter and the app: ``call("GET", "/health")``."""
+    adapter = adapted(app)
 
     def call(method: str, path: str, body: bytes | str | None = None, **options: Any) -> Reply:
         found = adapter(event(method, path, body, **options), LambdaContext())  # type: ignore[arg-type]

@@ -16,59 +16,24 @@ from obstore.exceptions import BaseError
 from obstore.store import MemoryStore
 
 from perennial import keys
-from perennial.errors import ConflictError, PerennialError, PromotionRefused, StoreUnavailable
+from perennial.errors import PerennialError, StoreUnavailable
 from perennial.registry.check import check
+from perennial.registry.entries import Intent
 from perennial.registry.log import CHAMPION, LogEntry
 from perennial.registry.registry import Registry
-from perennial.registry.trials import end_trial, start_trial
 from perennial.store import Store
+from tests.support.chaos.registry_calls import Call, made
+from tests.support.chaos.registry_due import Due
 from tests.support.seam import Fault, Seam, perform
-from tests.support.versions import MODEL, at, version
+from tests.support.versions import MODEL
 
 Verdict = Fault | Literal["die before", "die after", "die sending", "delay"]
 """``die sending`` and ``delay`` leave the request under way: it may land at any later moment, or never."""
-VERSIONS = [version(number) for number in range(4)]
+VERSIONS = [made(number) for number in range(4)]
 
 
 class Killed(BaseException):
     """The process died; no code of ours may catch this."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation somebody wants done. ``number`` chooses the version; without ``publish`` it may be missing."""
-
-    kind: Literal["promote", "rollback", "rollback to", "canary", "shadow", "end"]
-    op_id: str
-    number: int = 0
-    publish: bool = True
-    share: float = 0.5
-
-    def run(self, registry: Registry, minute: int) -> LogEntry:
-        manifest, files = VERSIONS[self.number]
-        if self.kind in ("promote", "canary", "shadow") and self.publish:
-            registry.publish(manifest, files)
-        if self.kind in ("canary", "shadow"):
-            share = self.share if self.kind == "canary" else 1.0
-            return start_trial(
-                registry.store, MODEL, manifest.version, mode=self.kind, share=share, op_id=self.op_id,
-                actor="ada", reason="promising", now=at(minute),
-            )  # fmt: skip
-        if self.kind == "end":
-            return end_trial(registry.store, MODEL, op_id=self.op_id, actor="ada", reason="enough", now=at(minute))
-        if self.kind == "promote":
-            return registry.promote(
-                MODEL, manifest.version, op_id=self.op_id, actor="ada", reason="better", now=at(minute)
-            )
-        to = manifest.version if self.kind == "rollback to" else None
-        return registry.rollback(MODEL, op_id=self.op_id, actor="ada", reason="worse", now=at(minute), to=to)
-
-    def may_fail_with(self, error: PerennialError) -> bool:
-        if self.kind == "promote":
-            return not self.publish and isinstance(error, PromotionRefused)
-        if self.kind in ("canary", "shadow", "end"):
-            return isinstance(error, PromotionRefused)
-        return isinstance(error, PromotionRefused) or (self.kind == "rollback" and isinstance(error, ConflictError))
 
 
 class Actor:
@@ -219,22 +184,19 @@ class World:
             first = self.acknowledged.setdefault(call.op_id, outcome)
             assert outcome == first, f"{call.op_id} was told {first}, then {outcome}"
             assert self.alias >= outcome.generation, f"{call.op_id} was told done, and is not served"
-            self._judge_answer(call, outcome)
+            stored = self.log.get(keys.log_entry(MODEL, outcome.generation))
+            assert stored == outcome.to_bytes(), f"{call.op_id} is not in the log"
+            self._due(call, lambda due, since: due.wrong_answer(call, since, outcome), f"was told {outcome}")
         elif isinstance(outcome, PerennialError) and not isinstance(outcome, StoreUnavailable):
-            assert call.may_fail_with(outcome), f"{call}: {outcome!r}"
             assert call.op_id not in self.acknowledged, f"{call} was done, and then {outcome!r}"
+            error = type(outcome).__name__
+            self._due(call, lambda due, since: due.wrong_refusal(call, since, error), f"was refused: {outcome!r}")
         else:
             assert isinstance(outcome, Killed | StoreUnavailable), f"{call}: {outcome!r}"
 
-    @staticmethod
-    def _judge_answer(call: Call, outcome: LogEntry) -> None:
-        """Whoever is told done is told of an entry that did what was asked."""
-        wanted = VERSIONS[call.number][0].version
-        match call.kind:
-            case "promote" | "rollback to":
-                assert outcome.moves and outcome.version == wanted
-            case "canary" | "shadow":
-                assert outcome.trial and (outcome.trial.version, outcome.trial.mode) == (wanted, call.kind)
-                assert call.kind == "shadow" or outcome.trial.share == call.share
-            case "rollback":
-                assert outcome.moves
+    def _due(self, call: Call, wrong: Callable[[Due, int], str], ended: str) -> None:
+        intent = self.store.find(keys.intent(MODEL, call.op_id))
+        assert intent, f"{call} {ended}, and nobody has kept what it asked for"
+        due = Due(LogEntry.from_bytes(data, key) for key, data in self.log.items())
+        why = wrong(due, Intent.from_bytes(intent.data, "intent").generation)
+        assert not why, f"{call} {ended}, but {why}"

@@ -15,7 +15,8 @@ from perennial.jobs.workspace import Workspace
 from perennial.registry.registry import Registry
 from perennial.serving.batch_job import BatchCounts, BatchOutput, BatchResult
 from perennial.settings import Settings
-from perennial.store import Raw, Store
+from perennial.store import Store
+from perennial.store_objects import Raw
 from tests.support.versions import MODEL, START, at, spec, version
 
 BUCKET = "models"

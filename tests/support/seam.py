@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from obstore.exceptions import AlreadyExistsError, GenericError, PermissionDeniedError, PreconditionError
 
-from perennial.store import Raw, Store
+from perennial.store import Store
+from perennial.store_objects import Raw
 
 if TYPE_CHECKING:
     from obstore import Attributes, GetOptions, GetResult, ListResult, ObjectMeta, PutMode, PutResult
@@ -20,7 +21,7 @@ Fault = Literal["pass", "fail", "lose", "conflict", "precondition", "deny", "abs
 
 
 class Seam:
-    """A :class:`perennial.store.Raw` that hands every request to ``around``."""
+    """A :class:`perennial.store_objects.Raw` that hands every request to ``around``."""
 
     def __init__(self, raw: Raw, around: Around) -> None:
         self._raw = raw

@@ -10,6 +10,7 @@ import atexit
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import cache
 
@@ -27,16 +28,21 @@ LAKE = "perennial-lake"
 PAGE_LINES = 10_000
 
 
-@cache
-def shared_stack() -> LocalStack:
-    """The stack of this process, started by the first who asks and ended with the process."""
+def new_stack() -> AbstractContextManager[LocalStack]:
+    """A stack that nothing else is on."""
     # No time between two looks at an alias, so that a promotion is seen by the next request; and files of half a
     # megabyte are large enough to be scored in parts.
     source = f"arn:aws:s3:::{LAKE}/tables/*"
     # The stack's own root may take the roles of jobs, which tests do in the place of AWS Batch.
     root = f"arn:aws:iam::{ACCOUNT}:root"
     parameters = {"RefreshSeconds": "0", "PartBytes": "500000", "ScoringSource": source, "JobPrincipals": root}
-    context = chosen_stack(parameters)
+    return chosen_stack(parameters)
+
+
+@cache
+def shared_stack() -> LocalStack:
+    """The stack of this process, started by the first who asks and ended with the process."""
+    context = new_stack()
     stack = context.__enter__()
     atexit.register(context.__exit__, None, None, None)
     return stack

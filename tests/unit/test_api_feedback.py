@@ -272,6 +272,18 @@ class TestBodies:
         assert call("POST", "/models/iris/feedback", padded).status == 202
         refused(call("POST", "/models/iris/feedback", padded + " "), 413, "body-too-large")
 
+    def test_has_room_for_the_longest_texts(self, call: Any) -> None:
+        """However they are escaped: 500 letters beyond the first plane are 6,000 bytes."""
+        texts = dict.fromkeys(("prediction_id", "feedback_token", "ground_truth"), "\U0001f4a3" * 500)
+        refused(call("POST", "/models/iris/feedback", json.dumps(texts)), 403, "invalid-feedback-token")
+
+    @pytest.mark.parametrize(("digits", "status"), [(501, 422), (4_300, 422), (4_301, 400), (20_000, 400)])
+    def test_a_number_of_any_length_is_refused(self, call: Any, digits: int, status: int) -> None:
+        said = json.dumps(predicted(call) | {"ground_truth": 0})
+        body = said.replace('"ground_truth": 0', '"ground_truth": ' + "9" * digits)
+        kind = "invalid-feedback" if status == 422 else "broken-json"
+        refused(call("POST", "/models/iris/feedback", body), status, kind)
+
     def test_is_json(self, call: Any) -> None:
         found = call("POST", "/models/iris/feedback", "{}", headers={"content-type": "text/plain"})
         refused(found, 415, "unsupported-media-type")

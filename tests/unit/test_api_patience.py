@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from lambdas.api import services
 from lambdas.api.app import PATIENCE, create_app
 from lambdas.api.looks import Looks
+from perennial import keys
 from perennial.errors import StoreUnavailable
 from perennial.settings import Settings
 from perennial.store_opening import open_store
@@ -125,6 +126,31 @@ class TestSilence:
         first, second, unknown = asyncio.run(ask())
         assert [answer.status_code for answer in first + second] == [200] * 2 * len(ALL)
         assert [answer.status_code for answer in unknown] == [503] * made_up
+
+    def test_what_a_late_look_found_amiss_is_told_by_the_next_request(
+        self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setattr(services, "LOOK_SECONDS", 0.1)
+        clock, ask = Clock(), ("POST", "/models/iris/predict")
+
+        async def tell() -> list[httpx.Response]:
+            async with client_of(create_app(SETTINGS, bucket.store, clock=clock)) as client:
+                await each(client, ask)
+                bucket.tamper(keys.alias("iris", "champion"), b"{}")
+                self.fall_silent(bucket)
+                clock.advance(60)
+                late = await each(client, ask)
+                self.over.set()
+                capsys.readouterr()
+                deadline = time.monotonic() + 10
+                while "is malformed" not in (said := capsys.readouterr().out):
+                    assert time.monotonic() < deadline, said
+                    late += await each(client, ask)
+                late += await each(client, ask)
+                assert "is malformed" not in capsys.readouterr().out, "it is told once a look"
+                return late
+
+        assert {answer.status_code for answer in asyncio.run(tell())} == {200}
 
     def test_a_model_that_is_listed_does_not_wait_for_made_up_names(
         self, bucket: Bucket, monkeypatch: pytest.MonkeyPatch

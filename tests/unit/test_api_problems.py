@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from typing import Any
@@ -199,6 +200,21 @@ def test_head_is_get_without_a_body(call: Any) -> None:
     got, head = call("GET", "/models"), call("HEAD", "/models")
     assert (head.status, head.body) == (200, "")
     assert head.headers["content-length"] == got.headers["content-length"]
+
+
+def test_a_server_is_left_to_know_that_it_was_asked_for_a_head() -> None:
+    """uvicorn looks at the scope that it gave, and takes a body that is left out of a GET for an answer cut short."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope: dict[str, Any] = {"type": "http", "method": "HEAD", "path": "/health", "headers": [], "query_string": b""}
+    asyncio.run(create_app(Settings(bucket="bucket"), Bucket().store)(scope, receive, send))
+    assert (sent[0]["status"], sent[1]["body"], scope["method"]) == (200, b"", "HEAD")
 
 
 def test_a_bug_is_500_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,26 @@ def test_honest_feedback_from_where_the_champion_is_poor_passes_by_the_window() 
     assert "On 600 newest rows" in gain_reason(decision)
     assert "On 1,200 holdout rows:" in gain_reason(decision)
     assert "There it must not be significantly worse: it is not." in gain_reason(decision)
+    assert decision.approval  # callers alone say so
+
+
+@pytest.mark.parametrize("estimator", [LogisticRegression(), boosted()], ids=["linear", "boosted"])
+def test_labels_flipped_too_few_for_the_holdout_to_see_promote_nobody_by_themselves(estimator: BaseEstimator) -> None:
+    """Where few rows are flipped, always the same way, the challenger wins on its window and is hardly worse elsewhere.
+
+    Each such step would be small, and the next one begins where it ended.
+    """
+    world = Challenges(make_spec(metric="accuracy"), estimator)
+    world.land(customers(1500, 1))
+    champion = world.train()
+    decisions = []
+    for turn in range(4):
+        rows = customers(750, 200 + turn)
+        near = (rows["a"] > 0) & (rows["a"] < 0.6) & (rows["y"] == "yes")
+        world.collected("feedback", {**rows, "y": np.where(near, "no", rows["y"])})
+        decisions.append(world.judged(champion, world.train()))
+    assert any(decision.passed for decision in decisions)  # or there was no attack
+    assert all(decision.approval for decision in decisions if decision.passed)
 
 
 def test_flipped_feedback_from_there_does_not_hide_behind_the_honest_one_once_it_is_learnt() -> None:

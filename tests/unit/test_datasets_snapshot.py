@@ -189,9 +189,9 @@ def test_old_files_are_not_read_again() -> None:
     class Counting(Store):
         read: list[str] = []  # noqa: RUF012  # the test's own notes
 
-        def get(self, key: str) -> Any:
+        def get(self, key: str, *, most: int | None = None) -> Any:
             self.read.append(key)
-            return super().get(key)
+            return super().get(key, most=most)
 
     store = Counting(raw)
     add(store, "a.csv", people_csv(100))

@@ -115,7 +115,7 @@ def test_slimming_leaves_an_installer_s_cache_alone(tmp_path: Path) -> None:
 
 def test_compiled_modules_are_trusted_whatever_their_times(tmp_path: Path) -> None:
     write(tmp_path, perennial__a_py="VALUE = 1")
-    tree.compile_tree(tmp_path, Path(sys.executable))
+    tree.compile_tree(tmp_path, Path(sys.executable), API)
     (compiled,) = tmp_path.rglob("*.pyc")
     header = compiled.read_bytes()[:8]
     assert header[:4] == importlib.util.MAGIC_NUMBER
@@ -125,7 +125,7 @@ def test_compiled_modules_are_trusted_whatever_their_times(tmp_path: Path) -> No
 def test_a_module_that_does_not_compile_is_named(tmp_path: Path) -> None:
     write(tmp_path, perennial__a_py="def")
     with pytest.raises(DeployError, match="does not compile"):
-        tree.compile_tree(tmp_path, Path(sys.executable))
+        tree.compile_tree(tmp_path, Path(sys.executable), API)
 
 
 def test_the_proof_runs_with_nothing_but_the_tree(tmp_path: Path) -> None:

@@ -308,9 +308,42 @@ def test_which_rows_decide(
     found = rule(decision, "gain.roc_auc")
     assert found.passed is passed, found.reason
     assert decision.compared == champion
+    by_callers = window is not None and not window.trusted and not holdout_passes(untrusted, holdout)
+    asks = found.passed and (untrusted or by_callers)  # with a p-value of 0.5, and feedback, it may be luck
+    assert decision.approval is found.approval is asks
+    assert ("a person has to approve it" in found.reason) is asks
     assert "`perennial promote" not in found.reason  # the command line and the notices tell it, once
     assert ("retrain.feedback: false" in found.reason) is (untrusted and not passed)
     assert holdout is None or window is None or "95 % interval" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("metric", "files", "chances", "asks"),
+    [
+        ("roc_auc", 1, {"p_value": 0.01}, False),
+        ("roc_auc", 1, {"p_value": 0.011}, True),
+        ("roc_auc", 2, {"p_value": 0.0025}, False),
+        ("roc_auc", 2, {"p_value": 0.003}, True),
+        ("roc_auc", 1, {"p_value": None}, True),
+        ("accuracy", 1, {"p_value": 0.002, "mcnemar": 0.12}, True),  # four rows won and none lost
+        ("accuracy", 1, {"p_value": 0.5, "mcnemar": 0.002}, False),
+        ("accuracy", 3, {"p_value": 0.002, "mcnemar": 0.002}, True),
+    ],
+)
+def test_what_callers_can_try_again_and_again_is_not_promoted_by_luck(
+    metric: str, files: int, chances: dict[str, float | None], asks: bool
+) -> None:
+    holdout = compared({metric: 0.8}, {metric: 0.85}, metric, **chances)
+    manifest = candidate({}, {metric: 0.85}, metric=metric)
+    decision = decide(manifest, Champion(version="c", holdout=holdout, untrusted=True, files=files))
+    assert decision.passed and decision.approval is asks, rule(decision, f"gain.{metric}").reason
+    assert not decide(manifest, Champion(version="c", holdout=holdout)).approval
+
+
+def holdout_passes(untrusted: bool, holdout: Comparison | None) -> bool:
+    """Whether the holdout alone lets it pass, so that nobody's labels of newer rows are asked."""
+    found = decide(version()[0], Champion(version="c", holdout=holdout, why="gone", untrusted=untrusted))
+    return rule(found, "gain.roc_auc").passed
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from perennial.jobs.cycle import run_cycle
 from perennial.jobs.results import ApprovalAnswer
 from perennial.jobs.workspace import Workspace
 from perennial.registry.check import check
+from perennial.registry.gate import Decision, RuleResult, record_decision
 from perennial.registry.registry import Registry
 from perennial.spec import canonical
 from perennial.spec_source import parse_spec
@@ -44,12 +45,16 @@ def open_run(store: Store) -> Open:
     return make
 
 
-def until_gate(w: Workspace) -> str:
+def until_registered(w: Workspace) -> str:
     steps.snapshot(w)
     for candidate in w.spec.candidates:
         steps.train(w, candidate)
     steps.select(w)
-    version = steps.register(w).version
+    return steps.register(w).version
+
+
+def until_gate(w: Workspace) -> str:
+    version = until_registered(w)
     steps.gate(w)
     return version
 
@@ -72,6 +77,24 @@ def test_an_approved_version_is_promoted_in_the_name_of_who_approved(open_run: O
     assert steps.promote(w).generation == 1
     (entry,) = Registry(store).log("shop")
     assert entry.actor == "Ada" and "approved by Ada" in entry.reason
+
+
+def test_what_passes_by_the_labels_of_callers_waits_for_a_person_whatever_the_spec_says(
+    open_run: Open, store: Store
+) -> None:
+    w = open_run()
+    version = until_registered(w)
+    rule = RuleResult(rule="gain.accuracy", passed=True, reason="callers say so.", approval=True)
+    record_decision(
+        store, "shop", w.operation("gate"), Decision(candidate=version, champion=None, passed=True, rules=(rule,))
+    )
+    decision = steps.gate(w)
+    assert (decision.passed, decision.promote, decision.approval) == (True, False, True)
+    with pytest.raises(PromotionRefused, match="waits for a person"):
+        steps.promote(w)
+    assert steps.conclude(w).waiting
+    answer(store, version, approved=True)
+    assert steps.promote(w).version == version
 
 
 def test_a_rejected_version_is_not_promoted_and_the_outcome_says_by_whom(open_run: Open, store: Store) -> None:

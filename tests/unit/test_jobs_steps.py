@@ -23,7 +23,8 @@ from perennial.registry.verify import read_manifest
 from perennial.settings import Settings
 from perennial.spec import ModelSpec
 from perennial.spec_source import parse_spec
-from perennial.store import Served, Store, memory_store
+from perennial.store import Store, memory_store
+from perennial.store_objects import Served
 from perennial.trust import TrustedKeys
 from tests.support.shop import SPEC, write_rows
 from tests.support.signing import signer
@@ -127,7 +128,7 @@ def test_two_runs_on_the_same_input_give_the_same_metrics_to_the_last_digit(
 
 @pytest.mark.parametrize("after", [False, True])
 def test_a_run_killed_again_and_again_is_finished_by_its_retries(
-    open_run: Callable[..., Workspace], spec: ModelSpec, tmp_path: Path, after: bool
+    open_run: Callable[..., Workspace], spec: ModelSpec, landed: Store, tmp_path: Path, after: bool
 ) -> None:
     whole = run_cycle(open_run())
     store, deaths = memory_store(), 0
@@ -140,6 +141,7 @@ def test_a_run_killed_again_and_again_is_finished_by_its_retries(
             deaths += 1
     assert deaths > 8
     assert outcome == whole
+    assert objects(store) == objects(landed)
     assert check(store, "shop") == ()
     assert len(Registry(store).log("shop")) == 1
 

@@ -11,7 +11,8 @@ from perennial import keys
 from perennial.errors import IntegrityError
 from perennial.jobs import lock
 from perennial.jobs.lock import LEASE, Busy, acquire, holder, release
-from perennial.store import Blob, Store, memory_store
+from perennial.store import Store, memory_store
+from perennial.store_objects import Blob
 
 NOW = datetime(2026, 11, 21, 9, tzinfo=UTC)
 

@@ -20,7 +20,8 @@ from perennial.jobs.pull import PullLand, PullQuery, pull_land, pull_query, stat
 from perennial.jobs.workspace import Workspace
 from perennial.settings import Settings
 from perennial.spec import ModelSpec, SqlSource
-from perennial.store import Served, Store, memory_store
+from perennial.store import Store, memory_store
+from perennial.store_objects import Served
 
 SPEC: dict[str, Any] = {
     "name": "shop",
@@ -181,9 +182,9 @@ def test_only_files_that_reach_into_the_answer_are_read(world: Workspace) -> Non
     read: list[str] = []
 
     class Watched(Store):
-        def get(self, key: str) -> Any:
+        def get(self, key: str, *, most: int | None = None) -> Any:
             read.append(key)
-            return super().get(key)
+            return super().get(key, most=most)
 
     watched = replace(world, store=Watched(world.store._raw))
     pull(watched, "next", [row(4, 2400), row(5, 2401)])

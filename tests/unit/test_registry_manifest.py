@@ -10,7 +10,7 @@ import pytest
 from perennial import keys
 from perennial.errors import IntegrityError
 from perennial.registry.check import check
-from perennial.registry.manifest import ModelManifest, version_of
+from perennial.registry.manifest import MODEL_FILE, MOST_FILE_BYTES, ModelManifest, version_of
 from perennial.registry.registry import Registry
 from perennial.spec import canonical
 from perennial.store import memory_store
@@ -64,3 +64,19 @@ def test_what_is_no_manifest_is_refused() -> None:
         ModelManifest.from_bytes(old_form(manifest), manifest.version)
     with pytest.raises(IntegrityError, match="malformed"):
         ModelManifest.from_bytes(b"{}", version_of(b"{}"))
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e999"])
+def test_a_number_that_is_none_is_malformed(number: bytes) -> None:
+    """Canonical JSON has none, so such a manifest could not be told from what it was read from."""
+    data = version()[0].to_bytes().replace(b'"value":0.9', b'"value":' + number)
+    with pytest.raises(IntegrityError, match="is malformed"):
+        ModelManifest.from_bytes(data, version_of(data))
+
+
+def test_a_file_larger_than_anyone_could_hold_is_malformed() -> None:
+    manifest, _ = version()
+    size = b'"size":%d' % manifest.files[MODEL_FILE].size
+    data = manifest.to_bytes().replace(size, b'"size":%d' % (MOST_FILE_BYTES + 1))
+    with pytest.raises(IntegrityError, match="is malformed"):
+        ModelManifest.from_bytes(data, version_of(data))

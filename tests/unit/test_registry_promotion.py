@@ -16,6 +16,7 @@ from perennial.errors import (
     PromotionRefused,
     StoreRefused,
 )
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.log import CHAMPION, LogEntry, ModelLog
 from perennial.registry.manifest import MODEL_FILE
 from perennial.registry.registry import Registry, models
@@ -307,6 +308,35 @@ def test_a_rollback_does_not_undo_a_promotion_it_did_not_know_of(store: Store, o
     assert ops.numbers() == [0, 1, 2]
 
 
+def test_a_reason_that_nobody_would_read_is_refused_and_a_shorter_one_is_taken(ops: Ops, store: Store) -> None:
+    manifest, files = version()
+    ops.registry.publish(manifest, files)
+
+    def promote(reason: str) -> LogEntry:
+        return ops.registry.promote(MODEL, manifest.version, op_id="one", actor="ada", reason=reason, now=at(0))
+
+    with pytest.raises(PromotionRefused, match="more than the log takes"):
+        promote("x" * MOST_BYTES)
+    assert ModelLog(store, MODEL).newest() is None
+    assert promote("short").generation == 1
+
+
+def test_an_entry_too_large_to_be_ours_stops_promotions_unread(raw: MemoryStore, ops: Ops) -> None:
+    ops.promote(1)
+    raw.put(keys.log_entry(MODEL, 2), b" " * (MOST_BYTES + 1))
+    with pytest.raises(IntegrityError, match="of at most"):
+        ops.promote(2)
+
+
+def test_a_file_larger_than_its_manifest_says_is_refused_by_name(ops: Ops, raw: MemoryStore) -> None:
+    manifest, files = version(1)
+    ops.registry.publish(manifest, files)
+    raw.put(keys.registry_blob(MODEL, manifest.files[MODEL_FILE].digest), files[MODEL_FILE] + b"more")
+    said = f"{manifest.version} of {MODEL} may not serve: {MODEL_FILE} of .* is larger than its manifest says"
+    with pytest.raises(PromotionRefused, match=said):
+        ops.registry.promote(MODEL, manifest.version, op_id="one", actor="ada", reason="", now=at(0))
+
+
 def test_a_rollback_verifies_what_it_goes_back_to(ops: Ops, raw: MemoryStore) -> None:
     ops.promote(0)
     ops.promote(1)
@@ -348,17 +378,19 @@ def test_a_refused_read_is_never_taken_for_the_end_of_the_log(raw: MemoryStore, 
 
 
 def test_cost_does_not_grow_with_the_log(raw: MemoryStore, ops: Ops) -> None:
-    def requests(promotions: int) -> tuple[list[str], list[str], list[str], list[str]]:
+    def requests(promotions: int) -> tuple[list[str], ...]:
+        first = ops.promote(2, op_id=f"long ago {promotions}")
         for _ in range(promotions):
             ops.promote(ops.count % 2)
-        head, promote, retry, back = Script(), Script(), Script(), Script()
+        head, promote, retry, late, back = Script(), Script(), Script(), Script(), Script()
         Registry(head.store(raw)).head(MODEL)
         entry = Ops(Registry(promote.store(raw))).promote(2, op_id=f"measured {promotions}")
         Ops(Registry(retry.store(raw))).promote(2, op_id=entry.op_id)
+        assert Ops(Registry(late.store(raw))).promote(2, op_id=first.op_id) == first
         Ops(Registry(back.store(raw))).rollback(op_id=f"back {promotions}")
-        return head.requests, promote.requests, retry.requests, back.requests
+        return head.requests, promote.requests, retry.requests, late.requests, back.requests
 
-    ops.registry.publish(*version(2))
+    ops.promote(0)
     few = requests(2)
     assert requests(40) == few
     assert len(few[0]) == 3

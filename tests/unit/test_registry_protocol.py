@@ -6,24 +6,15 @@ And the proof that the rules can be broken: for each part of the protocol, a reg
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import datetime
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from obstore.exceptions import BaseError
 
-from perennial import keys
-from perennial.errors import AlreadyExistsError
-from perennial.registry import registry as registry_module
-from perennial.registry import trials
-from perennial.registry.entries import Intent, Kind, LogEntry, Mode, Trial, next_entry
-from perennial.registry.log import CHAMPION, ModelLog
-from perennial.store import Store
-from tests.support.registry_world import VERSIONS, Call, Verdict, World
+from tests.support.chaos.registry_calls import Call
+from tests.support.chaos.registry_mutants import mutated
+from tests.support.registry_world import VERSIONS, Verdict, World
 
 ACTORS = 3
 VERDICTS: tuple[Verdict, ...] = (
@@ -137,112 +128,11 @@ def test_the_true_registry_survives_the_simulation(seed: int) -> None:
     simulate(seed)
 
 
-def overwrite(store: Store, key: str, data: bytes) -> None:
-    """Put without a condition, as often as it takes."""
-    while True:
-        try:
-            store._raw.put(key, data, mode="overwrite", use_multipart=False)
-            return
-        except BaseError:
-            continue
-
-
-class Mutants:
-    """Registries that each lack one part of the protocol."""
-
-    @staticmethod
-    def log_put_without_condition(patch: pytest.MonkeyPatch) -> None:
-        def append(self: ModelLog, entry: LogEntry) -> None:
-            overwrite(self._store, keys.log_entry(self.model, entry.generation), entry.to_bytes())
-
-        patch.setattr(ModelLog, "append", append)
-
-    @staticmethod
-    def no_search_for_ones_own_commit(patch: pytest.MonkeyPatch) -> None:
-        def intend(
-            self: ModelLog, op_id: str, kind: Kind, to: str | None, *, mode: Mode | None = None,
-            share: float | None = None, began: int | None = None,
-        ) -> Intent:  # fmt: skip
-            newest = self.newest()
-            generation = newest.generation if newest else 0
-            return Intent(op_id=op_id, kind=kind, to=to, generation=generation, mode=mode, share=share, began=began)
-
-        patch.setattr(ModelLog, "intend", intend)
-
-    @staticmethod
-    def taken_generation_believed_to_be_ones_own(patch: pytest.MonkeyPatch) -> None:
-        true = ModelLog.append
-
-        def append(self: ModelLog, entry: LogEntry) -> None:
-            try:
-                true(self, entry)
-            except AlreadyExistsError:
-                return
-
-        patch.setattr(ModelLog, "append", append)
-
-    @staticmethod
-    def commit_before_publish(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(registry_module, "refuse_damaged", lambda store, model, version: None)
-
-    @staticmethod
-    def trial_before_publish(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr(trials, "_refuse", lambda store, model, champion, version: None)
-
-    @staticmethod
-    def trial_that_forgets_its_promotion(patch: pytest.MonkeyPatch) -> None:
-        def beside(
-            log: ModelLog, newest: LogEntry, intent: Intent, actor: str, reason: str, now: datetime, trial: Trial | None
-        ) -> LogEntry:
-            return next_entry(newest, intent, newest.version, actor=actor, reason=reason, now=now, trial=trial)
-
-        patch.setattr(trials, "_beside", beside)
-
-    @staticmethod
-    def alias_written_blindly(patch: pytest.MonkeyPatch) -> None:
-        def advance(self: ModelLog, entry: LogEntry) -> None:
-            overwrite(self._store, keys.alias(self.model, CHAMPION), entry.to_bytes())
-
-        patch.setattr(ModelLog, "advance_alias", advance)
-
-    @staticmethod
-    def alias_before_the_log(patch: pytest.MonkeyPatch) -> None:
-        true = ModelLog.append
-
-        def append(self: ModelLog, entry: LogEntry) -> None:
-            self.advance_alias(entry)
-            true(self, entry)
-
-        patch.setattr(ModelLog, "append", append)
-
-    @staticmethod
-    def retry_leaves_the_alias_behind(patch: pytest.MonkeyPatch) -> None:
-        true_append, true_advance = ModelLog.append, ModelLog.advance_alias
-
-        def append(self: ModelLog, entry: LogEntry) -> None:
-            true_append(self, entry)
-            self.__dict__["committed"] = True
-
-        def advance(self: ModelLog, entry: LogEntry) -> None:
-            if "committed" in self.__dict__:
-                true_advance(self, entry)
-
-        patch.setattr(ModelLog, "append", append)
-        patch.setattr(ModelLog, "advance_alias", advance)
-
-
-@contextmanager
-def mutated(name: str) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        getattr(Mutants, name)(patch)
-        yield
-
-
 @pytest.mark.parametrize(
     ("name", "caught"),
     [
         ("log_put_without_condition", "a log entry was altered"),
-        ("no_search_for_ones_own_commit", "invariant='op_id once'"),
+        ("no_search_for_ones_own_commit", "invariant='op_id once'|was told .*, then"),
         ("taken_generation_believed_to_be_ones_own", "is not in the log|invariant='alias'|was told .*, then"),
         ("commit_before_publish", "invariant='verified'"),
         ("trial_before_publish", "invariant='verified'|invariant='trial'"),
@@ -250,6 +140,9 @@ def mutated(name: str) -> Iterator[None]:
         ("alias_written_blindly", "the alias went back"),
         ("alias_before_the_log", "invariant='alias'"),
         ("retry_leaves_the_alias_behind", "is not served"),
+        ("rollback_to_the_very_first", "was told .* back to generation . was due|settled it"),
+        ("rollback_over_a_newer_promotion", "was told .* back to generation . was due"),
+        ("refuses_now_and_then", "was refused: .* but (it could be done|generation . was free)"),
     ],
 )
 def test_a_registry_without_it_is_caught(name: str, caught: str) -> None:

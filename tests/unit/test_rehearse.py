@@ -3,71 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from perennial.errors import PromotionRefused
-from perennial.jobs.rehearse import LIMITS, answer_edges, edges, limits_for, rehearse
-from perennial.registry.manifest import ModelManifest
-from perennial.serving.predictor import Predictor
+from perennial import keys
+from perennial.errors import IntegrityError, PromotionRefused
+from perennial.jobs.edges import answer_edges, edges, refuse_nonsense
+from perennial.jobs.rehearse import LIMITS, limits_for, rehearse
+from perennial.serving.predictor import Predictor, Scores
 from perennial.store import memory_store
-from tests.support.models import MIXED, build, make_manifest, make_spec, register
+from tests.support.hostile_models import Made, bomb, classifier, endless, nowhere, regression
+from tests.support.models import MIXED, build, make_spec, register
 from tests.support.picture_models import build_pictures
 
 QUICK = replace(LIMITS, seconds=6)
-
-
-@dataclass(frozen=True)
-class Made:
-    manifest: ModelManifest
-    onnx: bytes
-
-
-def regression(nodes: list[Any], constants: list[Any]) -> Made:
-    """A version of a regression with one number, and whatever graph."""
-    graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.DOUBLE, ["N", 1])],
-        [helper.make_tensor_value_info("value", TensorProto.DOUBLE, ["N"])], constants,
-    )  # fmt: skip
-    onnx = bytes(
-        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9).SerializeToString()
-    )
-    spec = make_spec("m", "regression", {"a": {"type": "number"}})
-    return Made(make_manifest(spec, (), onnx), onnx)
-
-
-def bomb(megabytes: int = 2048) -> Made:
-    """A few bytes that ask for so much memory when they are run."""
-    shape = numpy_helper.from_array(np.array([(megabytes << 20) // 8], np.int64), "shape")
-    one = numpy_helper.from_array(np.array([1.0]), "value")
-    return regression(
-        [helper.make_node("ConstantOfShape", ["shape"], ["large"], value=one),
-         helper.make_node("ReduceSum", ["large"], ["sum"], keepdims=0),
-         helper.make_node("Squeeze", ["x", "axis"], ["plain"]), helper.make_node("Add", ["plain", "sum"], ["value"])],
-        [shape, numpy_helper.from_array(np.array([1], np.int64), "axis")],
-    )  # fmt: skip
-
-
-def endless() -> Made:
-    """A loop without an end: its condition stays true, and it counts nothing."""
-    true = helper.make_tensor("true", TensorProto.BOOL, [], [True])
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["going"], ["still"]), helper.make_node("Identity", ["held"], ["kept"])], "body",
-        [helper.make_tensor_value_info("i", TensorProto.INT64, []),
-         helper.make_tensor_value_info("going", TensorProto.BOOL, []),
-         helper.make_tensor_value_info("held", TensorProto.DOUBLE, ["N"])],
-        [helper.make_tensor_value_info("still", TensorProto.BOOL, []),
-         helper.make_tensor_value_info("kept", TensorProto.DOUBLE, ["N"])],
-    )  # fmt: skip
-    return regression(
-        [helper.make_node("Squeeze", ["x", "axis"], ["plain"]),
-         helper.make_node("Loop", ["", "true", "plain"], ["value"], body=body)],
-        [true, numpy_helper.from_array(np.array([1], np.int64), "axis")],
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize("made", [build(make_spec("m", features=MIXED)), build_pictures()], ids=["table", "pictures"])
@@ -100,6 +53,54 @@ def test_what_never_ends_is_refused() -> None:
     store, made = memory_store(), endless()
     with pytest.raises(PromotionRefused, match=r"may not serve: its first run (took longer than|ended with code)"):
         rehearse(store, "m", register(store, made), limits=replace(LIMITS, seconds=3))
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [(classifier(3), "beyond the 3"), (classifier(-1), "beyond the 3"), (classifier(0, 4), "4 probabilities for 3"),
+     (nowhere(), "no finite answer")],
+    ids=["class-too-far", "class-before-the-first", "one-class-more", "never-a-number"],
+)  # fmt: skip
+def test_what_gives_no_answer_that_could_be_told_is_refused(made: Made, why: str) -> None:
+    store = memory_store()
+    with pytest.raises(PromotionRefused, match=rf"model\.onnx of m [0-9a-f]{{16}} may not serve: .*{why}"):
+        rehearse(store, "m", register(store, made))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [Scores(None, None, np.zeros((4, 1))), Scores(None, None, np.zeros(3)),
+     Scores(np.zeros(4, np.int64), np.zeros((4, 3)), None), Scores(np.zeros(3, np.int64), np.zeros((4, 2)), None)],
+    ids=["a-column-a-row", "too-few", "a-class-too-many", "too-few-labels"],
+)  # fmt: skip
+def test_answers_of_another_shape_are_nonsense(found: Scores) -> None:
+    with pytest.raises(IntegrityError, match="of the shape"):
+        refuse_nonsense(found, 4, 2)
+
+
+def test_what_overflows_at_an_edge_alone_survives() -> None:
+    store = memory_store()
+    made = regression([helper.make_node("Squeeze", ["x", "axis"], ["plain"]),
+                       helper.make_node("Exp", ["plain"], ["value"])],
+                      [numpy_helper.from_array(np.array([1], np.int64), "axis")])  # fmt: skip
+    rehearse(store, "m", register(store, made))
+
+
+def test_a_graph_larger_than_the_function_is_refused_unread() -> None:
+    store, made = memory_store(), bomb()
+    files = {name: ref.model_copy(update={"size": 300 << 20}) for name, ref in made.manifest.files.items()}
+    manifest = made.manifest.model_copy(update={"files": files})
+    store.put_new(keys.version_manifest("m", manifest.version), manifest.to_bytes())
+    with pytest.raises(PromotionRefused, match="it has 300 of the 256 MB that the API has"):
+        rehearse(store, "m", manifest.version, megabytes=256)
+
+
+def test_what_a_graph_is_called_does_not_reach_a_terminal() -> None:
+    store = memory_store()
+    made = regression([helper.make_node("Add", ["x", "no\x1b[31m\nsuch"], ["value"])], [])
+    with pytest.raises(PromotionRefused, match="is not a graph input") as refused:
+        rehearse(store, "m", register(store, made))
+    assert str(refused.value).isprintable()
 
 
 def test_a_version_that_is_not_there_is_refused() -> None:

@@ -112,7 +112,7 @@ COMPLETED = PLACE | {"UploadId": "u", "MultipartUpload": PARTS, "IfNoneMatch": "
 def stub(monkeypatch: pytest.MonkeyPatch) -> Any:
     """What S3 says to an upload of two parts."""
     client = boto3.client("s3", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-    monkeypatch.setattr(multipart, "_client", lambda settings: client)
+    monkeypatch.setattr(multipart, "_client", lambda settings, silence: client)
     with Stubber(client) as found:
         begun = PLACE | {"ContentType": "text/csv", "CacheControl": "no-cache"}
         found.add_response("create_multipart_upload", {"UploadId": "u"}, begun)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel
 
 from perennial.errors import IntegrityError, InvalidRecord, NotFoundError
 from perennial.registry.manifest import MODEL_FILE, FileRef
 from perennial.serving.load import load
-from perennial.serving.predictor import Predictor
+from perennial.serving.predictor import Prediction, Predictor
 from perennial.store import memory_store
+from tests.support.hostile_models import pinned
 from tests.support.models import (
     IRIS,
     IRIS_RECORD,
@@ -56,6 +60,35 @@ def test_predict_answers_what_the_graph_computes(task: str) -> None:
 
 
 @pytest.mark.parametrize("task", TASKS)
+def test_a_record_has_the_same_bits_as_its_row_whatever_was_asked_before(task: str) -> None:
+    found = predictor(build(make_spec("m", task), seed=3))
+    drawn = np.random.default_rng(7).random(size=(40, 4)) * 7
+    records = [found.schema.validate(dict(zip(IRIS_RECORD, row.tolist(), strict=True))) for row in drawn]
+    scores = found.run(drawn)
+    expected = scores.values if scores.values is not None else scores.probabilities
+    assert expected is not None
+
+    for start, count in ((0, 1), (1, 8), (9, 3), (12, 1), (13, 7), (20, 9), (29, 11)):
+        predictions = found.predict(records[start : start + count])
+        told = [list(one.probabilities.values()) if one.probabilities else [one.prediction] for one in predictions]
+        assert told == expected[start : start + count].reshape(count, -1).tolist()
+
+
+def test_threads_that_predict_at_once_do_not_meet() -> None:
+    found = predictor(build(make_spec("m", "multiclass"), seed=3))
+    drawn = np.random.default_rng(8).random(size=(8, 4)) * 7
+    records = [found.schema.validate(dict(zip(IRIS_RECORD, row.tolist(), strict=True))) for row in drawn]
+    alone = [found.predict([record]) for record in records]
+
+    def ask(record: BaseModel) -> list[list[Prediction]]:
+        return [found.predict([record]) for _ in range(400)]
+
+    with ThreadPoolExecutor(len(records)) as pool:
+        for told, expected in zip(pool.map(ask, records), alone, strict=True):
+            assert all(one == expected for one in told)
+
+
+@pytest.mark.parametrize("task", TASKS)
 @settings(derandomize=True, max_examples=40, deadline=None)
 @given(data=st.data())
 def test_a_row_has_the_same_bits_alone_and_in_any_batch(task: str, data: st.DataObject) -> None:
@@ -71,6 +104,15 @@ def test_a_row_has_the_same_bits_alone_and_in_any_batch(task: str, data: st.Data
             assert (one is None) == (many is None)
             if one is not None and many is not None:
                 assert one.tobytes() == many[i : i + 1].tobytes()
+
+
+@pytest.mark.parametrize("said", [1, 8, 16])
+@pytest.mark.parametrize("rows", [1, 8, 9])
+def test_a_graph_that_names_a_number_of_rows_answers_any(said: int, rows: int) -> None:
+    made = pinned(said)
+    found = Predictor(made.manifest, made.onnx)
+    records = [found.schema.validate({"a": float(place)}) for place in range(rows)]
+    assert [one.prediction for one in found.predict(records)] == [float(place) for place in range(rows)]
 
 
 def test_no_rows_give_no_scores() -> None:
@@ -124,6 +166,31 @@ class TestGraphsThatDoNotFit:
     def test_wrong_task(self) -> None:
         with pytest.raises(IntegrityError, match="answers"):
             Predictor(*self.manifest_and(linear_onnx("regression", np.ones((4, 1)), np.zeros(1))))
+
+    @pytest.mark.parametrize(
+        ("kind", "shape"), [("INT64", ["N"]), ("STRING", ["N"]), ("BOOL", ["N"]), ("DOUBLE", ["N", 1]), ("FLOAT", [])]
+    )
+    def test_wrong_kind_of_answer(self, kind: str, shape: list[Any]) -> None:
+        """Only what the API could tell as a number a row."""
+        made = onnx.load_model_from_string(linear_onnx("regression", np.ones((4, 1)), np.zeros(1)))
+        squeezed = made.graph.node[-1]
+        if kind != "DOUBLE":
+            squeezed.output[0] = "squeezed"
+            made.graph.node.append(
+                onnx.helper.make_node("Cast", ["squeezed"], ["value"], to=getattr(onnx.TensorProto, kind))
+            )
+        else:
+            squeezed.op_type, squeezed.input[:] = "Identity", ["score"]
+        if kind == "FLOAT":
+            made.graph.node.append(onnx.helper.make_node("SequenceConstruct", ["value"], ["several"]))
+            made.graph.node[-2].output[0] = made.graph.node[-1].input[0] = "one"
+            made.graph.node[-1].output[0] = "value"
+            value = onnx.helper.make_tensor_sequence_value_info("value", onnx.TensorProto.FLOAT, None)
+        else:
+            value = onnx.helper.make_tensor_value_info("value", getattr(onnx.TensorProto, kind), shape)
+        made.graph.output[0].CopyFrom(value)
+        with pytest.raises(IntegrityError, match="gives as value a"):
+            Predictor(*self.manifest_and(made.SerializeToString(), "regression", ()))
 
     @pytest.mark.parametrize("graph", [b"", b"\x00\x01not a graph", b"{}" * 100])
     def test_not_a_graph(self, graph: bytes) -> None:

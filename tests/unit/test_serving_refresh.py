@@ -11,8 +11,9 @@ from obstore.store import MemoryStore
 
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError, StoreUnavailable
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.log import LogEntry
-from perennial.registry.manifest import MODEL_FILE
+from perennial.registry.manifest import MODEL_FILE, version_of
 from perennial.registry.registry import Registry
 from perennial.serving.catalog import Catalog
 from perennial.serving.refresh import MAX_UNKNOWN, ModelCache
@@ -169,6 +170,33 @@ class TestWhenItFails:
     def test_damaged_alias(self, bucket: Bucket, clock: Clock, cache: ModelCache, damage: bytes) -> None:
         first = self.served(bucket, cache)
         bucket.tamper(ALIAS, damage)
+        clock.advance(REFRESH)
+        assert cache.get("iris") is first
+        state = cache.state("iris")
+        assert state is not None and state.failure is not None and state.failure.reason == "integrity"
+
+    @pytest.mark.parametrize("key", [ALIAS, keys.log_entry("iris", 2)])
+    def test_what_is_too_large_for_an_entry_is_not_read(
+        self, bucket: Bucket, clock: Clock, cache: ModelCache, key: str
+    ) -> None:
+        first = self.served(bucket, cache)
+        promote(bucket.writer, build(seed=2))
+        bucket.tamper(key, bucket.writer.get(key).data + b" " * MOST_BYTES)
+        clock.advance(REFRESH)
+        assert cache.get("iris") is first
+        state = cache.state("iris")
+        assert state is not None and state.failure is not None and "of at most" in str(state.failure.error)
+
+    def test_a_manifest_with_a_number_that_is_none_is_a_failure_like_others(
+        self, bucket: Bucket, clock: Clock, cache: ModelCache
+    ) -> None:
+        first = self.served(bucket, cache)
+        data = build(seed=2).manifest.to_bytes().replace(b'"value":0.9', b'"value":NaN')
+        bad = version_of(data)
+        bucket.writer.put_new(keys.version_manifest("iris", bad), data)
+        entry = first.entry.model_copy(update={"generation": 2, "op_id": "by hand", "version": bad})
+        bucket.writer.put_new(keys.log_entry("iris", 2), entry.to_bytes())
+        bucket.tamper(ALIAS, entry.to_bytes())
         clock.advance(REFRESH)
         assert cache.get("iris") is first
         state = cache.state("iris")

@@ -31,7 +31,7 @@ def approve(
     reason: Annotated[str, typer.Option(help="Why; kept with the answer.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Approve or reject a version that passed the gate and waits for a person (gate.approval: human)."""
+    """Approve or reject a version that passed the gate and waits for a person."""
     from perennial.jobs.answer import answer
 
     settings = Settings.load()

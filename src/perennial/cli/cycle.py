@@ -46,7 +46,7 @@ def refusal(outcome: OutcomeResult) -> PromotionRefused:
     of = f"{outcome.model} {outcome.version}"
     if outcome.waiting:
         return PromotionRefused(
-            f"Version {outcome.version} passed the gate and waits for a person (gate.approval: human).",
+            f"Version {outcome.version} passed the gate and waits for a person.",
             remedy=f"`perennial approve {of}` lets it serve, `perennial approve {of} --reject` turns it down.",
         )
     if outcome.answered_by:

@@ -176,6 +176,8 @@ def versions_of(registry: Registry, model: str) -> list[str]:
 
 def known(registry: Registry, model: str, version: str | None) -> None:
     """Raises NotFoundError where the model is unknown or has no such version, saying which there are."""
+    if registry.has(model, version):
+        return
     found = versions_of(registry, model)
     if version is not None and version not in found:
         raise NotFoundError(f"{model} has no version {version}.", remedy=f"It has {', '.join(found)}.")

@@ -20,7 +20,8 @@ from perennial.datasets.picture_sources import Buckets, PictureSources, Progress
 from perennial.errors import AlreadyExistsError, DataError
 from perennial.spec import ModelSpec
 from perennial.spec_features import label
-from perennial.store import Entry, Store
+from perennial.store import Store
+from perennial.store_objects import Entry
 
 CHUNK = 1000
 """How many loose pictures make one listing: at most so many are read again after a run was cut off."""

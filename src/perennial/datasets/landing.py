@@ -16,7 +16,8 @@ from perennial.datasets.unpack import read_local
 from perennial.datasets.validate import check_header
 from perennial.errors import AlreadyExistsError, DataError
 from perennial.spec import ModelSpec, canonical
-from perennial.store import Entry, Store
+from perennial.store import Store
+from perennial.store_objects import Entry
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._()+=@-]+")
 MAX_NAME = 200

@@ -146,8 +146,8 @@ class DatasetManifest(Stored):
             raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} does not match its name.")
         try:
             return cls.read(data)
-        except ValidationError as error:
-            reason = error.errors()[0]["msg"]
+        except ValueError as error:  # pydantic's own, or that of a number that is none
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise IntegrityError(f"The manifest of dataset {dataset_id[:12]} is malformed: {reason}.") from error
 
 

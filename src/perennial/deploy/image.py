@@ -24,7 +24,7 @@ def finish(repository: Path, folder: Path, python: Path) -> None:
     tree.slim(folder)
     for source in API.sources:
         copy_source(repository, source, folder)
-    tree.compile_tree(folder, python)
+    tree.compile_tree(folder, python, API)
     tree.prove(folder, python, API)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from perennial.deploy import elf, recipes, tree
+from perennial.deploy import bytecode, elf, recipes, tree
 from perennial.deploy.lock import only_one
 from perennial.deploy.recipes import RECIPES, Recipe
 from perennial.errors import DeployError
@@ -79,7 +79,7 @@ def _build(recipe: Recipe, target: Target, out: Path, python: Path, root: Path) 
     for source in recipe.sources:
         copy_source(root, source, building)
     if compiler:
-        tree.compile_tree(building, compiler)
+        tree.compile_tree(building, compiler, recipe)
     if target == "local":
         tree.prove(building, python, recipe)
     size = tree.check(building, recipe)
@@ -169,7 +169,7 @@ def input_digest(recipe: Recipe, root: Path, target: Target, compiler: Path | No
     """SHA-256 over everything the package depends on."""
     version = _version(compiler) if compiler else "uncompiled"
     hasher = hashlib.sha256(f"{target} {version} {sys.platform}".encode())
-    own = (Path(__file__), *(Path(str(module.__file__)) for module in (elf, recipes, tree)))
+    own = (Path(__file__), *(Path(str(module.__file__)) for module in (bytecode, elf, recipes, tree)))
     sources = [path for source in recipe.sources for path in _files(root / source)]
     placed = {path.relative_to(root).as_posix(): path for path in (root / recipe.lock, *sources)}
     for name, path in [*placed.items(), *((path.name, path) for path in own)]:

@@ -35,8 +35,13 @@ _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 def environment(stack: LocalStack, specs: str, home: Path = HOME) -> dict[str, str]:
     """The variables under which Airflow finds our DAGs and specs, and its jobs find the stack."""
+    return serving(stack.inhabit(os.environ), specs, home)
+
+
+def serving(env: Mapping[str, str], specs: str, home: Path) -> dict[str, str]:
+    """``env`` with the variables under which Airflow finds our DAGs and specs; in it jobs find their stack."""
     return {
-        **{name: value for name, value in stack.inhabit(os.environ).items() if name not in _PYTHON},
+        **{name: value for name, value in env.items() if name not in _PYTHON},
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(DAGS),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

@@ -7,11 +7,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from perennial.deploy import bytecode
 from perennial.deploy.elf import MAGIC, Elf
 from perennial.deploy.recipes import Recipe
 from perennial.errors import DeployError
 
 OUR_CODE = ("perennial", "lambdas")
+CODE = "/var/task"
+"""Where a function finds its code."""
 
 # Runs with the folder as the only place to import from, as in Lambda.
 _PROOF = """
@@ -63,17 +66,16 @@ def slim(tree: Path) -> None:
         path.write_bytes(slim)
 
 
-def compile_tree(tree: Path, python: Path) -> None:
-    """Compile every module for ``python``; such ``.pyc`` are trusted as they are, whatever the files' times.
+def compile_tree(tree: Path, python: Path, recipe: Recipe) -> None:
+    """Compile every module for ``python``, as :mod:`perennial.deploy.bytecode` says; our own keep what explains them.
 
     Raises:
         DeployError: a module does not compile.
     """
+    keep = ",".join(OUR_CODE) if recipe.unexplained else bytecode.ALL
     result = subprocess.run(  # noqa: S603
-        [str(python), "-I", "-m", "compileall", "-q", "-j", "0", "-s", str(tree), "-p", "/var/task",
-         "--invalidation-mode", "unchecked-hash", str(tree)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [str(python), "-I", str(bytecode.__file__), str(tree), CODE, keep], capture_output=True, text=True, check=False
+    )
     if result.returncode != 0:
         raise DeployError(f"{tree}: does not compile: {_last_line(result.stdout + result.stderr)}")
 

@@ -25,7 +25,7 @@ ACTOR = "perennial"
 def gate(w: Workspace) -> GateResult:
     """Judge the registered version against the policy and the champion, on the same rows."""
     decision = _decision(w)
-    human = w.spec.gate.approval == "human"
+    human = decision.approval or w.spec.gate.approval == "human"
     return GateResult(
         version=decision.candidate,
         passed=decision.passed,
@@ -86,7 +86,7 @@ def _allowed(w: Workspace) -> ApprovalAnswer | None:
     answer = answer_of(w, decision.version)
     if answer is None:
         raise PromotionRefused(
-            f"Version {decision.version} waits for a person (gate.approval: human).",
+            f"Version {decision.version} waits for a person.",
             remedy=f"`perennial approve {w.spec.name}` answers.",
         )
     if not answer.approved:

@@ -29,7 +29,6 @@ def snapshot(w: Workspace) -> SnapshotResult:
         decision = decide(w.spec.retrain, of_snapshot(w, version))
         return SnapshotResult(
             dataset=version.id,
-            new=taken.new,
             train_rows=version.rows("train"),
             holdout_rows=version.rows("holdout"),
             refused=version.refused,

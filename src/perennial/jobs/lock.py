@@ -17,7 +17,8 @@ from perennial import keys
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, PerennialError
 from perennial.jobs.workspace import Workspace
 from perennial.spec import canonical
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 
 LEASE = timedelta(minutes=10)
 ATTEMPTS = 5

@@ -11,7 +11,6 @@ import tempfile
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,20 +21,9 @@ from perennial.registry.verify import read_file, read_manifest
 from perennial.settings import API_MEGABYTES, VARIABLES
 from perennial.store import Store
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from perennial.serving.predictor import Predictor
-
 LIMITS = Limits(seconds=60, memory=2 << 30, file_bytes=1 << 20)
 MAPPED = 1 << 30
 """Bytes of address space that a process has beyond the memory it takes: libraries, and what allocators reserve."""
-ROWS = 1000
-"""As many as one request may hold."""
-SEED = 0
-FAR = 1e6
-"""A number where the spec bounds none."""
 _VARIABLE = VARIABLES["api_megabytes"]
 _MANIFEST, _GRAPH, _REPORT = "manifest.json", "graph.onnx", "report.json"
 
@@ -73,9 +61,10 @@ def rehearse(
     limits = limits or limits_for(megabytes)
     try:
         manifest = read_manifest(store, model, version)
+        _refuse_large(manifest, megabytes)
         graph = read_file(store, manifest, MODEL_FILE)
     except (NotFoundError, IntegrityError) as error:
-        raise PromotionRefused(f"{version} may not serve: {error.message}", remedy=error.remedy) from error
+        raise PromotionRefused(f"{version} of {model} may not serve: {error.message}", remedy=error.remedy) from error
     with tempfile.TemporaryDirectory(prefix="perennial-") as name:
         folder = Path(name)
         (folder / _MANIFEST).write_bytes(manifest.to_bytes())
@@ -84,13 +73,26 @@ def rehearse(
         report = _report(folder, code, limits)
     if report.problem:
         raise PromotionRefused(
-            f"{version} may not serve: {report.problem}", remedy="Train it again, or choose another version."
+            f"{MODEL_FILE} of {model} {version} may not serve: {report.problem}",
+            remedy="Train it again, or choose another version.",
         )
     if report.peak > megabytes << 20:
-        raise PromotionRefused(
-            f"{version} may not serve: it takes {report.peak >> 20:,} of the {megabytes:,} MB that the API has.",
-            remedy=f"Train a smaller one, or raise ApiMegabytes of the deployment, and {_VARIABLE} here with it.",
-        )
+        raise _too_large(manifest, "takes", report.peak, megabytes)
+
+
+def _refuse_large(manifest: ModelManifest, megabytes: int) -> None:
+    """Before a byte of it is read. Raises PromotionRefused."""
+    ref = manifest.files.get(MODEL_FILE)
+    if ref is not None and ref.size >= megabytes << 20:
+        raise _too_large(manifest, "has", ref.size, megabytes)
+
+
+def _too_large(manifest: ModelManifest, verb: str, size: int, megabytes: int) -> PromotionRefused:
+    return PromotionRefused(
+        f"{MODEL_FILE} of {manifest.model} {manifest.version} may not serve: "
+        f"it {verb} {size >> 20:,} of the {megabytes:,} MB that the API has.",
+        remedy=f"Train a smaller one, or raise ApiMegabytes of the deployment, and {_VARIABLE} here with it.",
+    )
 
 
 def _report(folder: Path, code: int | None, limits: Limits) -> _Report:
@@ -105,7 +107,9 @@ def _report(folder: Path, code: int | None, limits: Limits) -> _Report:
 
 def _main(arguments: list[str]) -> None:
     """The process itself."""
-    from perennial.serving.predictor import GRAPH_FAILURES, Predictor
+    from perennial.jobs.edges import answer_edges
+    from perennial.serving.predictor import Predictor
+    from perennial.serving.session import GRAPH_FAILURES, said_by
 
     fatal: tuple[type[BaseException], ...] = (MemoryError, *GRAPH_FAILURES)
     folder = confine(arguments)
@@ -116,8 +120,7 @@ def _main(arguments: list[str]) -> None:
     except IntegrityError as error:
         report = _Report(problem=error.message)
     except fatal as error:
-        reason = (str(error).strip().splitlines() or ["it takes too much memory"])[0][:200]
-        report = _Report(problem=f"it cannot be run: {reason.rstrip('.')}.")
+        report = _Report(problem=f"it cannot be run: {said_by(error) or 'it takes too much memory'}.")
     (folder / _REPORT).write_text(report.model_dump_json())
 
 
@@ -131,46 +134,6 @@ def _peak() -> int:
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) << 10
     return 0
-
-
-def answer_edges(predictor: Predictor) -> None:
-    """Let a predictor answer what lies at the edge of its spec. Raises what onnxruntime raises, and IntegrityError."""
-    import numpy as np
-
-    frame = predictor.manifest.pixels
-    if frame is not None:
-        noise = np.random.default_rng(SEED).integers(0, 256, frame.shape, np.uint8)
-        found = predictor.look([np.zeros_like(noise), np.full_like(noise, 255), noise])
-        count = 3
-    else:
-        rows = edges(predictor)
-        found = predictor.run(np.resize(rows, (ROWS, rows.shape[1])))
-        predictor.run(rows[:1])
-        count = ROWS
-    given = [len(part) for part in (found.labels, found.probabilities, found.values) if part is not None]
-    if any(length != count for length in given):
-        raise IntegrityError(f"It gives {', '.join(map(str, given))} answers to {count} questions.")
-
-
-def edges(predictor: Predictor) -> NDArray[np.float64]:
-    """Rows at the edge of what a spec allows [4, columns]: least, most, missing, and a category that is unknown."""
-    import numpy as np
-
-    from perennial.records import UNKNOWN
-    from perennial.spec import NumberFeature
-
-    columns = predictor.schema.columns
-    rows = np.zeros((4, len(columns)))
-    for place, column in enumerate(columns):
-        feature = predictor.schema.features[column.feature]
-        least, most = -FAR, FAR
-        if column.kind == "category":
-            least, most = 0.0, float(len(column.values) - 1)
-        elif isinstance(feature, NumberFeature):
-            least = least if feature.min is None else feature.min
-            most = most if feature.max is None else feature.max
-        rows[:, place] = (least, most, np.nan, UNKNOWN if column.kind == "category" else least)
-    return rows
 
 
 if __name__ == "__main__":

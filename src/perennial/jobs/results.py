@@ -19,7 +19,6 @@ class SnapshotResult(StepResult):
     """
 
     dataset: str
-    new: bool
     train_rows: int
     holdout_rows: int
     refused: int
@@ -119,8 +118,8 @@ class ReleaseResult(StepResult):
 class OutcomeResult(StepResult):
     """How a run ended. ``trained`` is False where there was nothing to do; ``version`` is what it registered.
 
-    ``because`` is why it trained, or why not. ``passed`` is the gate's answer; with ``gate.approval: human`` a version
-    that passed is ``waiting`` until a person answers. ``smoke_failure`` is why a promoted version was to be
+    ``because`` is why it trained, or why not. ``passed`` is the gate's answer; a version that passed and that
+    a person has to approve is ``waiting`` until they answer. ``smoke_failure`` is why a promoted version was to be
     ``rolled_back``.
     """
 

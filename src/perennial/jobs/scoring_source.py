@@ -18,7 +18,8 @@ from perennial.jobs.workspace import Workspace
 from perennial.scoring.batch.events import is_data
 from perennial.serving.batch_job import BatchInput, BatchResult, uploaded_job
 from perennial.settings import Settings
-from perennial.store import Entry, Store
+from perennial.store import Store
+from perennial.store_objects import Entry
 from perennial.store_opening import open_store
 
 Opened = Callable[[Settings], Store]

@@ -7,7 +7,8 @@ from perennial.errors import PerennialError
 from perennial.jobs.page import site_store
 from perennial.jobs.workspace import Workspace
 from perennial.monitoring.results import MonitorReport
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 
 REPORT_FILE = "monitor.json"
 FOREVER = "public, max-age=31536000, immutable"
@@ -54,7 +55,7 @@ def publish_reports(w: Workspace, found: MonitorReport) -> None:
 
 def is_known(w: Workspace) -> bool:
     """Whether the model has a version: without one there is nothing that a page could show. Raises StoreUnavailable."""
-    return bool(w.store.folders(keys.versions(w.spec.name)))
+    return w.store.holds(keys.versions(w.spec.name))
 
 
 def _clear(store: Store, prefix: str) -> None:

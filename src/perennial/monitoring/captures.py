@@ -18,7 +18,8 @@ from itertools import islice
 from perennial import keys
 from perennial.serving.captured import CapturedPrediction, parse
 from perennial.serving.ids import is_prediction_id, moment_of
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 
 READERS = 24
 AHEAD = 3 * READERS

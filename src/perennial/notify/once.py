@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from perennial import keys
 from perennial.canonical import canonical
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 
 LAPSE = timedelta(minutes=5)
 """After this long a claim is another's to take over: much longer than any channel is waited for."""

@@ -12,10 +12,12 @@ from pydantic import BaseModel, ConfigDict
 
 from perennial import keys
 from perennial.errors import IntegrityError
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.log import CHAMPION, Intent, LogEntry, Trial
 from perennial.registry.manifest import model_name
 from perennial.registry.verify import damages
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 
 
 class Violation(BaseModel):
@@ -36,9 +38,9 @@ def check(store: Store, model: str) -> tuple[Violation, ...]:
         StoreUnavailable: S3 did not answer.
     """
     m = model_name(model)
-    alias = store.find(keys.alias(m, CHAMPION))  # before the log, which only grows
-    intents = {entry.key: store.get(entry.key) for entry in store.list(keys.intents(m))}
-    stored = {entry.key: store.get(entry.key) for entry in store.list(keys.log_entries(m))}
+    alias = _lying(store, keys.alias(m, CHAMPION))  # before the log, which only grows
+    intents = {entry.key: _lying(store, entry.key) or Blob(b"", "") for entry in store.list(keys.intents(m))}
+    stored = {entry.key: _lying(store, entry.key) or Blob(b"", "") for entry in store.list(keys.log_entries(m))}
     found: list[Violation] = []
     entries: dict[str, LogEntry] = {}
     for key, blob in stored.items():
@@ -126,6 +128,14 @@ def _tried(m: str, log: list[LogEntry]) -> Iterator[Violation]:
             key = keys.log_entry(m, entry.generation)
             yield Violation(invariant="trial", key=key, detail=f"a {entry.kind} after {running} that leaves {trial}.")
         running = trial
+
+
+def _lying(store: Store, key: str) -> Blob | None:
+    """What lies under a key; of what is too large for an entry, none of its bytes."""
+    try:
+        return store.find(key, most=MOST_BYTES)
+    except IntegrityError:
+        return Blob(b"", "")
 
 
 def _same_but_share(before: Trial, after: Trial) -> bool:

@@ -32,14 +32,15 @@ def commit(log: ModelLog, intent: Intent, settles: Settles, propose: Propose) ->
             entry = propose(newest)
             try:
                 log.append(entry)
-                settled = entry
             except AlreadyExistsError:  # another process took that generation, perhaps with this very operation
                 continue
+            log.advance_alias(log.newest_after(entry))
+            return entry
         elif following.op_id == intent.op_id or settles(following):
             settled = following
         else:
             newest = following
-    log.advance_alias(log.newest_after(settled))
+    log.advance_alias(log.latest(settled))  # it may have been done long ago
     return settled
 
 
@@ -48,4 +49,4 @@ def refuse_damaged(store: Store, model: str, version: str) -> None:
     for damage in damages(store, model, version, signed=True):
         signed = not isinstance(damage, SignatureRefused)
         remedy = "Publish it, or choose another version." if signed else damage.remedy
-        raise PromotionRefused(f"{version} may not serve: {damage.message}", remedy=remedy) from damage
+        raise PromotionRefused(f"{version} of {model} may not serve: {damage.message}", remedy=remedy) from damage

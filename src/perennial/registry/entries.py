@@ -8,8 +8,11 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from perennial.canonical import Keyed, canonical
+from perennial.errors import PromotionRefused
 
 MAX_GENERATION = 99_999_999
+MOST_BYTES = 1 << 16
+"""What no entry exceeds, and no intent: servers read them again and again."""
 
 Kind = Literal["promotion", "rollback", "trial", "trial_end"]
 Mode = Literal["canary", "shadow"]
@@ -38,13 +41,22 @@ class Trial(BaseModel):
 
 
 class _Sparse(Keyed):
-    """Written without what came with trials, where there is none of it: entries without trials keep their bytes."""
+    """Written without what came with trials, where there is none of it: entries without trials keep their bytes.
+
+    ``to_bytes`` raises PromotionRefused for one that nobody would read.
+    """
 
     later: ClassVar[tuple[str, ...]] = ()
 
     def to_bytes(self) -> bytes:
         dumped = self.model_dump(mode="json")
-        return canonical({key: value for key, value in dumped.items() if value is not None or key not in self.later})
+        data = canonical({key: value for key, value in dumped.items() if value is not None or key not in self.later})
+        if len(data) > MOST_BYTES:
+            raise PromotionRefused(
+                f"An entry of {len(data):,} bytes is more than the log takes ({MOST_BYTES:,}).",
+                remedy="Give a shorter reason.",
+            )
+        return data
 
 
 class LogEntry(_Sparse):

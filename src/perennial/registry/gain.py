@@ -12,6 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from perennial.registry.rules import ROUNDING, Number, RuleResult, missing
 from perennial.spec import ModelSpec
 
+LUCK = 0.01
+"""The p-value up to which what learnt from the first file of feedback is promoted by itself. Callers can send file
+after file until one is lucky on the holdout, so the k-th is asked for a k²-th of it, 0.016 in all. A gain in accuracy
+goes by McNemar's exact test: where a few rows decide, the bootstrap's intervals are too short."""
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +49,8 @@ class Champion(_Frozen):
     """The champion against the challenger.
 
     ``holdout`` is None where they could not be compared there, and ``why`` says why; so with ``window``, the rows that
-    are newer than both. ``untrusted`` where the challenger learnt from feedback that the champion did not.
+    are newer than both. ``untrusted`` where the challenger learnt from feedback that the champion did not, which are so
+    many ``files``.
     """
 
     version: str
@@ -53,6 +59,7 @@ class Champion(_Frozen):
     window: Comparison | None = None
     window_why: str = ""
     untrusted: bool = False
+    files: int = 0
 
 
 def gain_rule(spec: ModelSpec, champion: Champion | None) -> RuleResult:
@@ -60,8 +67,10 @@ def gain_rule(spec: ModelSpec, champion: Champion | None) -> RuleResult:
 
     - A window by time whose labels can be trusted decides alone: the gain there must reach ``gate.gain``.
     - Else the gain on the holdout must reach it; or that on a window, where that gain is significant and the
-      challenger is not significantly worse on the holdout.
-    - A challenger that learnt from feedback must be significantly better wherever it is to pass.
+      challenger is not significantly worse on the holdout. Where callers gave labels of that window, they wrote the
+      exam, and what they spoil within the noise of the holdout adds up: a person has to approve it then.
+    - A challenger that learnt from feedback must be significantly better wherever it is to pass, and so much so that
+      it is no luck of the many that callers can have trained: else a person has to approve it.
 
     Significant means that the paired 95 % interval lies beyond nought.
     """
@@ -69,9 +78,11 @@ def gain_rule(spec: ModelSpec, champion: Champion | None) -> RuleResult:
     wanted = spec.gate.gain
     if champion is None:
         return RuleResult(rule=rule, passed=True, reason="no champion yet.", bound=wanted)
-    found = _judge(spec, champion)
+    found = _approved(spec, champion, _judge(spec, champion))
     reason = found.reason if found.passed else found.reason + _untrusted(champion)
-    return RuleResult(rule=rule, passed=found.passed, reason=reason, value=found.value, bound=wanted)
+    return RuleResult(
+        rule=rule, passed=found.passed, reason=reason, value=found.value, bound=wanted, approval=found.approval
+    )
 
 
 class _Verdict(_Frozen):
@@ -81,6 +92,8 @@ class _Verdict(_Frozen):
     measured: str
     judged: str = ""
     value: Number = None
+    by: Comparison | None = None
+    approval: bool = False
 
     @property
     def reason(self) -> str:
@@ -109,6 +122,23 @@ def _judge(spec: ModelSpec, champion: Champion) -> _Verdict:
     return newest.model_copy(update={"passed": high is not None and high >= 0, "judged": veto})
 
 
+def _approved(spec: ModelSpec, champion: Champion, found: _Verdict) -> _Verdict:
+    """The verdict, and whether a person has to approve it, because callers had a hand in what speaks for it."""
+    if not found.passed or found.by is None:
+        return found
+    why = ""
+    if not found.by.trusted:
+        why = "Callers gave the labels of those newest rows"
+    elif champion.untrusted:
+        level = LUCK / max(1, champion.files) ** 2
+        chance = found.by.mcnemar if spec.metric == "accuracy" else found.by.p_value
+        if chance is None or chance > level:
+            said = "unknown" if chance is None else f"{chance:.2g}"
+            why = f"It learnt from feedback, and may be better by luck (p {said}, at most {level:.2g} is wanted)"
+    judged = f"{found.judged} {why}: a person has to approve it." if why else found.judged
+    return found.model_copy(update={"judged": judged, "approval": bool(why)})
+
+
 def _measure(spec: ModelSpec, champion: Champion, found: Comparison, *, significant: bool, where: str) -> _Verdict:
     """One comparison against ``gate.gain``, and against chance where it must be significant."""
     metric, rows = spec.metric, f"{found.rows:,} {where} rows"
@@ -126,6 +156,7 @@ def _measure(spec: ModelSpec, champion: Champion, found: Comparison, *, signific
         f"a gain of {found.gain:.4g} ({interval}).",
         judged=judged,
         value=found.gain,
+        by=found,
     )
 
 

@@ -46,6 +46,11 @@ class Decision(BaseModel):
     rules: tuple[RuleResult, ...]
     compared: Champion | None = None
 
+    @property
+    def approval(self) -> bool:
+        """Whether a person has to approve what passed, whatever the spec says."""
+        return self.passed and any(rule.approval for rule in self.rules)
+
     def to_bytes(self) -> bytes:
         """Canonical JSON, as stored."""
         return canonical(self.model_dump(mode="json"))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, PromotionRefused
-from perennial.registry.entries import Intent, Kind, LogEntry, Mode, Trial, next_entry
+from perennial.registry.entries import MOST_BYTES, Intent, Kind, LogEntry, Mode, Trial, next_entry
 from perennial.registry.manifest import model_name
 from perennial.store import Store
 
@@ -29,7 +29,7 @@ class ModelLog:
     def find(self, generation: int) -> LogEntry | None:
         """The entry of a generation, or None where the log is not that long."""
         key = keys.log_entry(self.model, generation)
-        found = self._store.find(key)
+        found = self._store.find(key, most=MOST_BYTES)
         return LogEntry.from_bytes(found.data, key) if found else None
 
     def entry(self, generation: int) -> LogEntry:
@@ -44,7 +44,7 @@ class ModelLog:
     def newest(self) -> LogEntry | None:
         """The entry that counts: where the alias points, or newer if a process died before moving it."""
         key = keys.alias(self.model, CHAMPION)
-        hint = self._store.find(key)
+        hint = self._store.find(key, most=MOST_BYTES)
         if hint is None:
             first = self.find(1)
             return self.newest_after(first) if first else None
@@ -55,6 +55,14 @@ class ModelLog:
         while following := self.find(entry.generation + 1):
             entry = following
         return entry
+
+    def latest(self, entry: LogEntry) -> LogEntry:
+        """The newest entry, looking from where the alias points, or from ``entry`` where that is newer."""
+        key = keys.alias(self.model, CHAMPION)
+        hint = self._store.find(key, most=MOST_BYTES)
+        known = LogEntry.from_bytes(hint.data, key) if hint else entry
+        further = self.find(known.generation) if known.generation > entry.generation else None
+        return self.newest_after(further or entry)
 
     def promoted(self, entry: LogEntry) -> LogEntry:
         """The promotion an entry stands for: itself, the one that a rollback went back to, or that a trial left."""
@@ -99,7 +107,7 @@ class ModelLog:
         """
         key = keys.intent(self.model, op_id)
         asked = Intent(op_id=op_id, kind=kind, to=to, generation=0, mode=mode, share=share, began=began)
-        kept = self._store.find(key)
+        kept = self._store.find(key, most=MOST_BYTES)
         if kept is None:
             newest = self.newest()
             intent = asked.model_copy(update={"generation": newest.generation if newest else 0})
@@ -107,7 +115,7 @@ class ModelLog:
                 self._store.put_new(key, intent.to_bytes())
                 return intent
             except AlreadyExistsError:  # the same operation, tried elsewhere at the same time
-                kept = self._store.get(key)
+                kept = self._store.get(key, most=MOST_BYTES)
         intent = Intent.from_bytes(kept.data, key)
         if not asked.asks_for(intent):
             raise AlreadyExistsError(
@@ -124,7 +132,7 @@ class ModelLog:
         """Move the alias up to ``entry``, never down. Each lost swap means that another process moved it up."""
         key = keys.alias(self.model, CHAMPION)
         while True:
-            found = self._store.find(key)
+            found = self._store.find(key, most=MOST_BYTES)
             try:
                 if found is None:
                     self._store.put_new(key, entry.to_bytes())

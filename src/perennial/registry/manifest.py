@@ -18,6 +18,8 @@ MODEL_FILE = "model.onnx"
 VERSION_LENGTH = 16
 MOST_BYTES = 64 << 20
 """What no manifest exceeds, whatever categories its spec lists."""
+MOST_FILE_BYTES = 1 << 30
+"""What no file of a version exceeds: whoever reads one holds it in memory, onnxruntime beside it once more."""
 
 
 class _Frozen(BaseModel):
@@ -28,7 +30,7 @@ class FileRef(_Frozen):
     """One content-addressed file of a version. ``size`` in bytes, ``digest`` SHA-256 in hex."""
 
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=MOST_FILE_BYTES)
     media_type: str
 
 
@@ -96,10 +98,9 @@ class ModelManifest(Stored):
             raise IntegrityError(f"The manifest of version {version} does not match its name.")
         try:
             return cls.read(data)
-        except ValidationError as error:
-            raise IntegrityError(
-                f"The manifest of version {version} is malformed: {error.errors()[0]['msg']}."
-            ) from error
+        except ValueError as error:  # pydantic's own, or that of a number that is none
+            what = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise IntegrityError(f"The manifest of version {version} is malformed: {what}.") from error
 
 
 def version_of(manifest: bytes) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 from perennial import keys
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, PromotionRefused
 from perennial.registry.commit import commit, refuse_damaged
-from perennial.registry.log import LogEntry, ModelLog, next_entry
+from perennial.registry.log import CHAMPION, LogEntry, ModelLog, next_entry
 from perennial.registry.manifest import MODEL_FILE, ModelManifest, is_model_name, model_name
 from perennial.registry.verify import look_up, matches, read_file
 from perennial.store import Store
@@ -21,7 +21,7 @@ ANYONE = "*"  # no version is called so
 def models(store: Store) -> list[str]:
     """Names of all models that have a published version, sorted."""
     names = (name for name in store.folders() if is_model_name(name))
-    return [name for name in names if store.folders(keys.versions(name))]
+    return [name for name in names if Registry(store).has(name)]
 
 
 class Registry:
@@ -60,6 +60,12 @@ class Registry:
     def file(self, manifest: ModelManifest, name: str) -> bytes:
         """One verified file of a version. Raises NotFoundError."""
         return read_file(self.store, manifest, name)
+
+    def has(self, model: str, version: str | None = None) -> bool:
+        """Whether a version is published, or any at all, which a champion says: nothing is listed for that."""
+        if version is not None:
+            return self.store.exists(keys.version_manifest(model_name(model), keys.segment(version)))
+        return self.store.exists(keys.alias(model_name(model), CHAMPION)) or self.store.holds(keys.versions(model))
 
     def versions(self, model: str) -> list[str]:
         """Every published version, sorted by name; the log tells their order in production."""

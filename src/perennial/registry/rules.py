@@ -19,7 +19,10 @@ Number = Annotated[float | None, AfterValidator(_finite)]
 
 
 class RuleResult(BaseModel):
-    """One rule's answer. ``value`` is what was measured (None: nothing that could be judged), ``bound`` the limit."""
+    """One rule's answer. ``value`` is what was measured (None: nothing that could be judged), ``bound`` the limit.
+
+    ``approval``: it passes by what nobody vouches for, and a person has to say so too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,6 +31,7 @@ class RuleResult(BaseModel):
     reason: str
     value: Number = None
     bound: Number = None
+    approval: bool = False
 
 
 def missing(what: str, value: float | None) -> str:

@@ -17,7 +17,8 @@ from perennial import keys
 from perennial.canonical import Keyed, canonical
 from perennial.errors import AlreadyExistsError, ConflictError, IntegrityError, NotFoundError, SignatureRefused
 from perennial.registry.manifest import MOST_BYTES, model_name, version_of
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 from perennial.trust import PublicKey, TrustedKeys
 
 ALGORITHM: Literal["ECDSA_SHA_256"] = "ECDSA_SHA_256"

@@ -67,7 +67,11 @@ def read_file(store: Store, manifest: ModelManifest, name: str) -> bytes:
     ref = manifest.files.get(name)
     if ref is None:
         raise NotFoundError(f"Version {manifest.version} of {manifest.model} has no file {name!r}.")
-    found = store.find(keys.registry_blob(manifest.model, ref.digest), most=ref.size)
+    try:
+        found = store.find(keys.registry_blob(manifest.model, ref.digest), most=ref.size)
+    except IntegrityError as error:
+        what = f"{name} of {manifest.model} {manifest.version} is larger than its manifest says"
+        raise IntegrityError(f"{what} ({_short(ref)}).") from error
     if found is None:
         raise NotFoundError(f"{name} of {manifest.model} {manifest.version} is missing ({_short(ref)}).")
     if not matches(found.data, ref):

@@ -65,17 +65,24 @@ class ParquetRows:
 
         Raises OSError or an ArrowException from where it is damaged; other row groups are not concerned.
         """
+        return self._batches(group, size, self._names)
+
+    def _batches(self, group: int, size: int, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         found: Iterator[pa.RecordBatch] = self._file.iter_batches(
-            batch_size=size, row_groups=[group], columns=self._names, use_threads=False
+            batch_size=size, row_groups=[group], columns=names, use_threads=False
         )
         return found
 
     def width(self, group: int) -> int:
-        """Bytes of a row in memory, as the first of a row group are. Raises as :meth:`batches` does."""
-        for batch in self.batches(group, PROBE_ROWS):
-            size = sum(_bytes_of(column) for column in batch.columns)
-            return size // int(batch.num_rows)
-        return 0
+        """Bytes of a row in memory, as the first of a row group are. Raises as :meth:`batches` does.
+
+        Only columns whose values are of no fixed width are read for it: a file's first pages are megabytes.
+        """
+        widths = {field.name: _width_of(field.type) for field in self._file.schema_arrow}
+        size, rest = sum(widths[name] for name in self._names), [name for name in self._names if not widths[name]]
+        for batch in self._batches(group, PROBE_ROWS, rest) if rest else ():
+            return size + sum(_bytes_of(column) for column in batch.columns) // int(batch.num_rows)
+        return size
 
 
 def is_flat(kind: pa.DataType) -> bool:
@@ -156,6 +163,16 @@ def _check(source: Source, groups: Sequence[int], rows: int) -> None:
 
 def _damaged(source: Source) -> DataError:
     return DataError("is damaged Parquet.", file=source.name, remedy="Write or transfer it again.")
+
+
+def _width_of(kind: pa.DataType) -> int:
+    """Bytes of a value of a type, of which a dictionary's are its indices; 0 where they differ."""
+    if isinstance(kind, pa.BaseExtensionType):
+        return _width_of(kind.storage_type)
+    try:
+        return -(-int(kind.bit_width) // 8)
+    except ValueError:
+        return 0
 
 
 def _bytes_of(column: pa.Array) -> int:

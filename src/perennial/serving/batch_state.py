@@ -69,7 +69,7 @@ def state_of(store: Store, model: str, job: str, now: datetime) -> BatchState | 
     progress = _find(store, keys.batch_progress(model, job), BatchProgress)
     if progress is not None and progress.state != "waiting":
         return _under_way(request, progress)
-    if progress is not None or any(store.list(keys.batch_uploads(model, job))):
+    if progress is not None or store.holds(keys.batch_uploads(model, job)):
         return BatchState(request, "waiting", 0.0, awaiting="start")
     if request.expires is not None and now > request.expires + UNDER_WAY:
         return BatchState(request, "failed", 1.0, reason=EXPIRED)

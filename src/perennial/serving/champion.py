@@ -11,9 +11,11 @@ from datetime import datetime
 
 from perennial import keys
 from perennial.errors import IntegrityError, NotFoundError
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.log import CHAMPION, LogEntry
 from perennial.registry.manifest import is_model_name
 from perennial.store import Store
+from perennial.store_objects import Blob
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ def read_champion(store: Store, model: str, known: Champion | None = None) -> Ch
         raise _unknown(model)
     key = keys.alias(model, CHAMPION)
     try:
-        blob = store.get_if_changed(key, known.etag) if known else store.get(key)
+        blob = _read(store, key, known)
     except NotFoundError:
         raise _unknown(model) from None
     if blob is None:
@@ -52,10 +54,14 @@ def read_champion(store: Store, model: str, known: Champion | None = None) -> Ch
             f"The champion of {model} went back from generation {known.entry.generation} to {entry.generation}."
         )
     commit = keys.log_entry(model, entry.generation)
-    logged = store.find(commit)
+    logged = store.find(commit, most=MOST_BYTES)
     if logged is None or logged.data != blob.data:
         raise IntegrityError(f"{key} is no copy of {commit}.", remedy="Put back a copy of the newest log entry.")
     return Champion(entry, blob.etag, _since(store, model, entry, known))
+
+
+def _read(store: Store, key: str, known: Champion | None) -> Blob | None:
+    return store.get_if_changed(key, known.etag, most=MOST_BYTES) if known else store.get(key, most=MOST_BYTES)
 
 
 def _since(store: Store, model: str, entry: LogEntry, known: Champion | None) -> datetime:
@@ -64,7 +70,7 @@ def _since(store: Store, model: str, entry: LogEntry, known: Champion | None) ->
     if known is not None and known.entry.version == entry.version:
         return known.since
     key = keys.log_entry(model, entry.restores)
-    promotion = store.find(key)
+    promotion = store.find(key, most=MOST_BYTES)
     if promotion is None:
         raise IntegrityError(f"{key} is missing from the log.", remedy="Restore it.")
     return LogEntry.from_bytes(promotion.data, key).time

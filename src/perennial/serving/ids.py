@@ -10,11 +10,9 @@ PREDICTION_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 
 def uuid7(seconds: float, random: bytes) -> str:
     """A UUIDv7 for a moment (seconds since 1970) and ten random bytes."""
-    value = int(seconds * 1000) << 80 | int.from_bytes(random[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76  # version
-    value = value & ~(0x3 << 62) | 0x2 << 62  # variant
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    time, drawn = f"{int(seconds * 1000):012x}", random[:10].hex()
+    variant = "89ab"[random[2] >> 4 & 3]
+    return f"{time[:8]}-{time[8:]}-7{drawn[1:4]}-{variant}{drawn[5:8]}-{drawn[8:]}"
 
 
 def is_prediction_id(text: str) -> bool:

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 from perennial.errors import IntegrityError
-from perennial.registry.manifest import MODEL_FILE
+from perennial.registry.manifest import MODEL_FILE, ModelManifest
+from perennial.registry.signing import load_verifier
 from perennial.registry.verify import read_file, read_manifest
+from perennial.serving.champion import Champion, read_champion
 from perennial.serving.predictor import Predictor
 from perennial.store import Store
+
+
+def first_champion(store: Store, model: str) -> Champion:
+    """The champion of a model of which nothing is known. A process's first look at S3 makes it ready to load a version.
+
+    Raises as :func:`perennial.serving.champion.read_champion`.
+    """
+    if ModelManifest.__pydantic_complete__:
+        return read_champion(store, model)
+    with ThreadPoolExecutor(1) as aside:  # S3 takes as long as what is imported and built meanwhile
+        champion = aside.submit(read_champion, store, model)
+        if store.trust is not None:
+            load_verifier()
+        ModelManifest.model_rebuild()
+    return champion.result()
 
 
 def load(store: Store, model: str, version: str) -> Predictor:

@@ -10,40 +10,27 @@ kernels have more such secrets, are run one by one.
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from pydantic import BaseModel
 
-from perennial.errors import IntegrityError, InvalidRecord
+from perennial.errors import InvalidRecord
 from perennial.records import RecordSchema
 from perennial.registry.manifest import ModelManifest
 from perennial.serving.onnx_walk import check_graph
+from perennial.serving.packet import ROWS as PACKET
+from perennial.serving.packet import Packet, is_bindable
+from perennial.serving.session import INPUT, open_session, outputs_of
 
 if TYPE_CHECKING:
     from perennial.images.record import ImageRecord
 
-PACKET = 8
-INPUT = "x"
-CLASSIFICATION = ("label", "probabilities")
-REGRESSION = ("value",)
-
 Matrix = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
-
-GRAPH_FAILURES = (
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-"""What onnxruntime raises of a graph, when it loads one and when it runs it."""
 
 
 class Scores(NamedTuple):
@@ -74,11 +61,12 @@ class Predictor:
         check_graph(onnx, f"The graph of {manifest.model} {manifest.version}")
         self.manifest = manifest
         self.schema = RecordSchema(manifest.spec)
-        self._outputs = REGRESSION if manifest.spec.task == "regression" else CLASSIFICATION
+        self._outputs = outputs_of(manifest)
         self._width = len(self.schema.columns)
         self._frame = manifest.pixels
-        self._session = _session(manifest, onnx)
-        self._check_signature()
+        self._session = open_session(manifest, onnx, self._width)
+        self._bindable = self._frame is None and is_bindable(self._session, self._outputs)
+        self._own = threading.local()
 
     def run(self, x: Matrix) -> Scores:
         """Score a float64 matrix [n, columns]; bit for bit the same for a row alone and within any batch."""
@@ -88,10 +76,7 @@ class Predictor:
             padded = np.zeros((rows + padding or PACKET, self._width))
             padded[:rows] = x
             x = padded
-        found = self._session.run(self._outputs, {INPUT: x})
-        if len(found) == 1:
-            return Scores(None, None, found[0][:rows])
-        return Scores(found[0][:rows], found[1][:rows], None)
+        return _scores([output[:rows] for output in self._session.run(self._outputs, {INPUT: x})])
 
     def look(self, pictures: Iterable[Pixels]) -> Scores:
         """Score pictures in the frame of ``manifest.pixels``, uint8 [size, size, channels], one by one in order."""
@@ -108,7 +93,7 @@ class Predictor:
         """
         if self._frame is not None:
             return self.predict_framed([self.frame(record) for record in cast("Sequence[ImageRecord]", records)])
-        return self._answers(self._run(records), len(records))
+        return self._answers(self.score(map(self.schema.row, records), len(records)), len(records))
 
     def predict_framed(self, pictures: Sequence[Pixels]) -> list[Prediction]:
         """Answer pictures that :meth:`frame` gave, in order. Raises as ``predict``."""
@@ -137,50 +122,34 @@ class Predictor:
             for label, probabilities in zip(labels, rows, strict=True)
         ]
 
-    def _run(self, records: Sequence[BaseModel]) -> Scores:
-        row = self.schema.row
-        x = np.zeros((len(records) + -len(records) % PACKET, self._width))
-        for i, record in enumerate(records):
-            x[i] = row(record)
+    def score(self, rows: Iterable[Sequence[float]], count: int) -> Scores:
+        """Score ``count`` rows as those of records are, a few at once in memory that is bound to the graph.
+
+        There may be answers to rows behind them, and they are overwritten by the next in the same thread.
+        """
+        if self._bindable and count <= PACKET:
+            packet = self._packet()
+            for i, row in enumerate(rows):
+                packet.x[i] = row
+            packet.x[count:] = 0.0
+            packet.run()
+            return _scores(packet.outputs)
+        x = np.zeros((count + -count % PACKET, self._width))
+        for i, row in enumerate(rows):
+            x[i] = row
         return self.run(x)
 
-    def _check_signature(self) -> None:
-        """Raises IntegrityError unless the graph takes and gives what the manifest says."""
-        inputs = [(node.name, node.type, node.shape[1:]) for node in self._session.get_inputs()]
-        outputs = {node.name: node.shape[1:] for node in self._session.get_outputs()}
-        expected: list[tuple[str, str, list[int]]] = [(INPUT, "tensor(double)", [self._width])]
-        if self._frame is not None:
-            expected = [(INPUT, "tensor(uint8)", list(self._frame.shape))]
-        if inputs != expected:
-            raise self._refusal(f"takes {inputs} instead of {expected}")
-        if not set(self._outputs) <= set(outputs):
-            raise self._refusal(f"answers {sorted(outputs)} instead of {sorted(self._outputs)}")
-        width = outputs.get("probabilities", [])
-        if width and isinstance(width[0], int) and width[0] != len(self.manifest.classes):
-            raise self._refusal(f"gives {width[0]} probabilities for {len(self.manifest.classes)} classes")
-
-    def _refusal(self, reason: str) -> IntegrityError:
-        return IntegrityError(
-            f"The graph of {self.manifest.model} {self.manifest.version} {reason}.",
-            remedy="Train the model again; this version cannot be served.",
-        )
+    def _packet(self) -> Packet:
+        """The packet of this thread."""
+        try:
+            found: Packet = self._own.packet
+        except AttributeError:
+            found = self._own.packet = Packet(self._session, INPUT, self._width, self._outputs)
+        return found
 
 
-def _session(manifest: ModelManifest, onnx: bytes) -> ort.InferenceSession:
-    """One thread: a request is one row, and a Lambda is one core. No memory pattern: batches vary in length."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.load_model_format", "ONNX")
-    try:
-        return ort.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
-    except GRAPH_FAILURES as error:
-        raise IntegrityError(
-            f"onnxruntime refuses the graph of {manifest.model} {manifest.version}: {str(error).splitlines()[0][:200]}",
-            remedy="Train the model again; this version cannot be served.",
-        ) from error
+def _scores(outputs: Sequence[NDArray[Any]]) -> Scores:
+    return Scores(None, None, outputs[0]) if len(outputs) == 1 else Scores(outputs[0], outputs[1], None)
 
 
 def _refuse_overflow(finite: Sequence[bool]) -> None:

@@ -16,7 +16,7 @@ from perennial.errors import IntegrityError, NotFoundError, PerennialError, Sign
 from perennial.registry.log import LogEntry
 from perennial.serving.challenger import Challenger, carried_over, is_due, load_challenger
 from perennial.serving.champion import Champion, read_champion
-from perennial.serving.load import load
+from perennial.serving.load import first_champion, load
 from perennial.serving.picture_requests import PictureRequests
 from perennial.serving.predictor import Predictor
 from perennial.serving.requests import RequestSchema
@@ -168,12 +168,13 @@ class ModelCache:
 
     def _follow(self, model: str, snapshot: Snapshot | None) -> Snapshot:
         """The snapshot of the champion now, loaded only where it changed. Raises as ``read_champion`` and ``load``."""
-        champion = read_champion(self._store, model, snapshot.champion if snapshot else None)
+        store = self._store
+        champion = read_champion(store, model, snapshot.champion) if snapshot else first_champion(store, model)
         if snapshot is not None and champion is snapshot.champion:
             return snapshot
         if snapshot is not None and champion.entry.version == snapshot.entry.version:
             return replace(snapshot, champion=champion, challenger=carried_over(champion.entry, snapshot.challenger))
-        predictor = load(self._store, model, champion.entry.version)
+        predictor = load(store, model, champion.entry.version)
         requests = RequestSchema(predictor.schema) if predictor.manifest.pixels is None else PictureRequests()
         return Snapshot(champion, predictor, requests)
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Annotated, Any, Protocol
+from typing import Annotated, Any, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import from_json
@@ -28,8 +27,7 @@ _BROKEN = "json_invalid"
 _BATCH = re.compile(rb'\s*\{\s*"instances"\s*:\s*\[')
 
 
-@dataclass(frozen=True)
-class Batch:
+class Batch(NamedTuple):
     """Valid records in the order they were sent; ``single`` where they came as one flat record."""
 
     records: Sequence[BaseModel]

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from perennial import keys
 from perennial.errors import AlreadyExistsError, IntegrityError
-from perennial.store import Blob, Store
+from perennial.store import Store
+from perennial.store_objects import Blob
 
 KEY_BYTES = 32
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from perennial.errors import InvalidRecord, PerennialError
 from perennial.registry.manifest import ModelManifest
 from perennial.serving.captured import Role
 from perennial.serving.challenger import Challenger, in_share
-from perennial.serving.predictor import GRAPH_FAILURES, Prediction, Predictor
+from perennial.serving.predictor import Prediction, Predictor
 from perennial.serving.refresh import Snapshot
+from perennial.serving.session import GRAPH_FAILURES
 
 SLOW_SECONDS = 0.1
 SLOW_TIMES = 4.0
@@ -40,8 +42,7 @@ class Beside:
     predictions: Sequence[Prediction]
 
 
-@dataclass(frozen=True)
-class Answers:
+class Answers(NamedTuple):
     """The predictions of one request and whose they are; ``beside`` is the other version's word on the same rows.
 
     ``error`` is a word for why the challenger has none of its own, ``problem`` the whole story.

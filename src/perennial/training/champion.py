@@ -42,7 +42,8 @@ def challenge(store: Store, champion: Predictor, challenger: Predictor, dataset:
     except (NotFoundError, DataError) as error:
         return Champion(version=version, holdout=None, why=error.message.rstrip("."))
     found = compare(champion, theirs, challenger, placed_holdout(store, challenger.manifest.spec, dataset))
-    found = found.model_copy(update={"untrusted": _learnt_more_feedback(dataset, before)})
+    files = _more_feedback(dataset, before)
+    found = found.model_copy(update={"untrusted": files > 0, "files": files})
     if dataset.window is None or incompatible(champion.manifest, challenger.manifest):
         return found
     try:
@@ -171,7 +172,7 @@ def _spread(answers: Answers, truth: NDArray[np.float64], known: tuple[str, ...]
     return Answers(truth, place[answers.labels], probabilities, answers.values)
 
 
-def _learnt_more_feedback(ours: DatasetManifest, theirs: DatasetManifest) -> bool:
-    """Whether the one was trained on feedback that the other was not."""
+def _more_feedback(ours: DatasetManifest, theirs: DatasetManifest) -> int:
+    """How many files of feedback the one was trained on more of than the other."""
     before = theirs.trained("feedback")
-    return any(rows > before.get(source, 0) for source, rows in ours.trained("feedback").items())
+    return sum(rows > before.get(source, 0) for source, rows in ours.trained("feedback").items())

@@ -8,6 +8,7 @@ from perennial import keys
 from perennial.errors import PerennialError
 from perennial.jobs.doctor.finding import Finding, Patient
 from perennial.registry.check import check
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.log import CHAMPION, LogEntry
 from perennial.registry.registry import Registry, models
 from perennial.registry.signing import check_signature, find_signature
@@ -51,7 +52,7 @@ def _registry(patient: Patient, model: str, trust: TrustedKeys | None) -> Iterat
 def _alias(patient: Patient, model: str, head: LogEntry) -> Finding:
     """The log is the commit; an alias that is behind is one that nobody moved after it, and servers go by the alias."""
     key = keys.alias(model, CHAMPION)
-    stored = patient.store.find(key)
+    stored = patient.store.find(key, most=MOST_BYTES)
     at = LogEntry.from_bytes(stored.data, key).generation if stored else 0
     return Finding(
         what=f"alias of {model}", ok=at >= head.generation, found=f"generation {at} of {head.generation}",

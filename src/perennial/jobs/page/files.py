@@ -13,7 +13,8 @@ from perennial.errors import AlreadyExistsError
 from perennial.jobs.page.data import PageData
 from perennial.jobs.page.read import read_all
 from perennial.registry.registry import Registry
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 
 FOREVER = "public, max-age=31536000, immutable"
 TYPES = {

@@ -21,7 +21,8 @@ from perennial.jobs.results import StepResult
 from perennial.jobs.workspace import Workspace
 from perennial.registry.manifest import is_model_name
 from perennial.settings import Settings
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 from perennial.store_opening import open_store
 
 PAGE_FILE = "model.json"

@@ -14,11 +14,13 @@ from perennial.jobs.page.data import Event, Status, VersionView
 from perennial.jobs.page.files import TYPES
 from perennial.jobs.page.read import find_model, read_all, read_model
 from perennial.jobs.results import ApprovalAnswer, OutcomeResult
+from perennial.registry.entries import MOST_BYTES
 from perennial.registry.gate import Decision
 from perennial.registry.log import LogEntry
 from perennial.registry.manifest import ModelManifest
 from perennial.registry.registry import Registry
-from perennial.store import Entry, Store
+from perennial.store import Store
+from perennial.store_objects import Entry
 from perennial.training.evaluation import CARD_FILE, SHEET_FILE
 
 VERSIONS = 50
@@ -93,7 +95,7 @@ def _newest(listed: Iterable[Entry], count: int) -> list[Entry]:
 
 
 def _log_entry(store: Store, key: str) -> LogEntry:
-    return LogEntry.from_bytes(store.get(key).data, key)
+    return LogEntry.from_bytes(store.get(key, most=MOST_BYTES).data, key)
 
 
 def _stored(store: Store, m: str) -> dict[str, datetime]:

@@ -15,16 +15,16 @@ _THERE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
 
 class S3Uploads:
-    """Uploads into the bucket of ``settings``."""
+    """Uploads into the bucket of ``settings``. S3 may be silent for so many seconds before it is asked again."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, silence: float = 60.0) -> None:
+        self._settings, self._silence = settings, silence
         self._client: Any = None
 
     def begin(self, key: str, media_type: str) -> Upload:
         """Raises StoreUnavailable where S3 does not answer, or refuses."""
         if self._client is None:
-            self._client = _client(self._settings)
+            self._client = _client(self._settings, self._silence)
         return _S3Upload(self._client, self._settings.bucket, key, media_type)
 
 
@@ -85,7 +85,7 @@ def _meaning(key: str, error: Exception) -> StoreUnavailable:
     return StoreUnavailable(f"{key}: {text}", remedy="Repeat it: that is safe.")
 
 
-def _client(settings: Settings) -> Any:
+def _client(settings: Settings, silence: float) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -94,6 +94,6 @@ def _client(settings: Settings) -> Any:
         "s3",
         region_name=settings.region,
         endpoint_url=settings.aws_endpoint_url,
-        config=Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60),
+        config=Config(retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=silence),
         **{name.lower(): value for name, value in given.items()},
     )

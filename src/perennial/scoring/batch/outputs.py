@@ -12,7 +12,8 @@ from typing import Protocol
 
 from perennial.errors import AlreadyExistsError
 from perennial.serving.batch_job import BatchOutput, OutputFormat
-from perennial.store import Served, Store
+from perennial.store import Store
+from perennial.store_objects import Served
 
 BUFFER_BYTES = 16 << 20
 """Bytes of one part of an upload; two are held at most. S3 takes 10,000 of them, 160 GB."""

@@ -13,7 +13,8 @@ from perennial import keys
 from perennial.errors import NotFoundError
 from perennial.images.decode import MAX_BYTES
 from perennial.scoring.pictures.rows import Unusable, too_large
-from perennial.store import Head, Store
+from perennial.store import Store
+from perennial.store_objects import Head
 from perennial.store_opening import is_object
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
