@@ -33,10 +33,12 @@ class Looks(Generic[T]):
                 return future, False
             if self._limit is not None and len(self._under_way) >= self._limit:
                 raise StoreUnavailable(f"{self._limit} looks at S3 are under way.", remedy="Ask again in a second.")
-            future = self._under_way[name] = self._pool.submit(call)
-        future.add_done_callback(lambda _: self._forget(name))
+            future = self._under_way[name] = self._pool.submit(self._make, name, call)
         return future, True
 
-    def _forget(self, name: str) -> None:
-        with self._lock:
-            self._under_way.pop(name, None)
+    def _make(self, name: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        finally:  # before its result can be seen: who asks after that is not handed what is known already
+            with self._lock:
+                del self._under_way[name]
