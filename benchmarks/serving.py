@@ -45,7 +45,8 @@ WARM = (
     "lines; in turns with `session.run` of the same graph and row in the same process"
 )
 TAIL = (
-    f"medians over rounds of {CALLS} calls, of each round's own p99 and p50: what disturbs one round counts once; "
+    f"medians over rounds of {CALLS} calls, a few in each of the fresh processes, of each round's own p99 and p50: "
+    "what disturbs one round counts once; "
     f"the {SETTLING} calls before each round, which fill the processor's caches again, do not count"
 )
 PEAK = (
@@ -60,7 +61,6 @@ class Service:
 
     plan: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict)
-    warm_rounds: int = 0
     cold_ms: list[float] = field(default_factory=list)
     peak_mb: list[float] = field(default_factory=list)
     rounds: list[list[float]] = field(default_factory=list)
@@ -71,12 +71,12 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog=COMMAND, description=__doc__)
     add_options(parser)
     parser.add_argument("--runs", type=int, help="fresh processes of each (15; short 5)")
-    parser.add_argument("--rounds", type=int, help=f"warm rounds of ours, of {CALLS} calls (60; short 16)")
+    parser.add_argument("--rounds", type=int, default=4, help=f"warm rounds of {CALLS} calls in each of ours (4)")
     options = parser.parse_args(arguments)
-    runs, rounds = options.runs or (5 if options.short else 15), options.rounds or (16 if options.short else 60)
+    runs = options.runs or (5 if options.short else 15)
     with tempfile.TemporaryDirectory() as folder, local_s3() as endpoint:
         world = prepare(Path(folder), endpoint, RIVALS / "bin/python")
-        services = services_of(world, rounds)
+        services = services_of(world, options.rounds)
         for _ in measured(services, world, endpoint, runs):
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -88,7 +88,7 @@ def main(arguments: list[str]) -> int:
 
 
 def services_of(world: World, rounds: int) -> dict[str, Service]:
-    """Each with its plan; ours runs warm in two processes, the handwritten one shortly in one."""
+    """Each with its plan. Each process of ours runs so many warm rounds, each handwritten one a short one."""
     packages = next((RIVALS / "lib").glob("python3*/site-packages"))
     compileall.compile_dir(packages, quiet=2, workers=2)
     for path in ("rivals/handwritten_service.py", "rivals/record.py", "serving_bare.py"):
@@ -104,25 +104,22 @@ def services_of(world: World, rounds: int) -> dict[str, Service]:
     bare = {"path": [str(ROOT / "benchmarks")], "module": "serving_bare"}
     event = {"event": event_of("/predict")}
     return {
-        BARE: Service(common | bare | event),
-        OURS: Service(ours, world.environment, max(1, rounds // 2)),
-        HANDWRITTEN: Service(common | rival | event | {"calls": CALLS // 5}, warm_rounds=2),
+        BARE: Service(common | bare | event | {"rounds": 0}),
+        OURS: Service(ours | {"rounds": rounds}, world.environment),
+        HANDWRITTEN: Service(common | rival | event | {"calls": CALLS // 5, "rounds": 1}),
     }
 
 
 def measured(services: dict[str, Service], world: World, endpoint: str, runs: int) -> Iterator[None]:
-    """Fresh processes in turns, after one of each that fills the disk cache; the last ones also run warm."""
+    """Fresh processes in turns, after one of each that fills the disk cache."""
     for run in range(-1, runs):
-        for name, service in services.items():
-            left = runs - run
-            rounds = service.warm_rounds if left <= (2 if name == OURS else 1) else 0
-            plan = {**service.plan, "rounds": rounds}
-            milliseconds, report = run_process(plan, world.folder, endpoint, BUCKET, service.environment)
+        for service in services.values():
+            milliseconds, report = run_process(service.plan, world.folder, endpoint, BUCKET, service.environment)
             if run >= 0:
                 service.cold_ms.append(milliseconds)
                 service.peak_mb.append(report["peak_mb"])
-                service.rounds.extend(_rounds(report.get("handler_us", []), plan["calls"]))
-                service.bare_rounds.extend(_rounds(report.get("bare_us", []), plan["calls"]))
+                service.rounds.extend(_rounds(report.get("handler_us", []), service.plan["calls"]))
+                service.bare_rounds.extend(_rounds(report.get("bare_us", []), service.plan["calls"]))
         yield
 
 

@@ -34,11 +34,11 @@ def _route(path: str) -> str:
 
 
 def run_process(
-    plan: dict[str, Any], folder: Path, endpoint: str, bucket: str, more: Mapping[str, str] | None = None
+    plan: Mapping[str, Any], folder: Path, endpoint: str, bucket: str, more: Mapping[str, str] | None = None
 ) -> tuple[float, dict[str, Any]]:
     """One fresh process: milliseconds from its start to its first answer, and its report."""
     path = folder / "plan.json"
-    path.write_text(json.dumps(plan))
+    path.write_text(json.dumps(dict(plan)))
     environment = {
         "PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
