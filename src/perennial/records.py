@@ -20,6 +20,8 @@ from perennial.errors import InvalidRecord
 from perennial.spec import CategoryFeature, DateFeature, Feature, ModelSpec, NumberFeature
 
 UNKNOWN = -1.0
+SORT_COLUMNS = "perennial.sort_columns"
+"""Where a graph's metadata name the columns by which rows are best sorted before many are scored at once."""
 MAX_TEXT = 500
 MAX_TRUTH = 3.4028234663852886e38
 """The largest float32. Some estimators take no larger value of a target, and would never train again for one label."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from perennial.export.deciding import deciding
 from perennial.export.features import Matrix
 from perennial.export.folding import MEMBER, Forest
 from perennial.export.graph import INPUT, Graph
@@ -26,6 +27,7 @@ def emit_forest(graph: Graph, forest: Forest, start: Matrix) -> str:
     ``start`` [outputs] is what each sum starts from, where a tree adds to one output only. The sums
     are float32 where the forest's arithmetic is, else float64.
     """
+    graph.sort_columns = deciding(forest)
     value = grouped_input(graph, INPUT, forest.groupings)
     if forest.arithmetic is not Arithmetic.DOUBLE:
         value = graph.cast(value, "float32")

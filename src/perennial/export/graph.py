@@ -5,13 +5,15 @@ Only the domains ``ai.onnx`` and ``ai.onnx.ml`` exist here. Nodes are added in t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+from perennial.records import SORT_COLUMNS
 
 OPSET = 21
 ML_OPSET = 5
@@ -26,7 +28,8 @@ class Graph:
     """One graph under construction. ``ml_opset`` is the version of ``ai.onnx.ml`` that its nodes are written in.
 
     ``width`` is the number of columns of its matrix; ``pictures``, rows, columns and channels, takes the place of it
-    where the input is uint8 [N, rows, columns, channels].
+    where the input is uint8 [N, rows, columns, channels]. ``sort_columns`` are those by which rows are best sorted
+    before many go through it at once, the most important first.
     """
 
     def __init__(self, width: int, *, pictures: tuple[int, int, int] | None = None) -> None:
@@ -35,6 +38,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.ml_opset = ML_OPSET
+        self.sort_columns: Sequence[int] = ()
         self._names = 0
 
     def name(self, stem: str) -> str:
@@ -90,4 +94,6 @@ class Graph:
             ir_version=IR_VERSION,
             producer_name="perennial",
         )
+        if self.sort_columns:
+            model.metadata_props.add(key=SORT_COLUMNS, value=",".join(map(str, self.sort_columns)))
         return bytes(model.SerializeToString())

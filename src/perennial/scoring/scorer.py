@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from perennial.datasets.cells import FINE
 from perennial.datasets.reading import RawFile
+from perennial.scoring.arranging import arranged
 from perennial.scoring.cell_text import cell_text
 from perennial.scoring.columns import Encoded, encode_columns
 from perennial.scoring.layout import layout
@@ -19,8 +20,10 @@ from perennial.scoring.refusals import Reason, malformed, refusals
 from perennial.scoring.results import FILE, Refused, ScoredBlock, Unit
 from perennial.serving.predictor import Matrix, Predictor, Scores
 
-RUN_ROWS = 8192
+RUN_ROWS = 16_384
 """Rows that go through the graph at once: what it holds in between stays small whatever the unit."""
+WORTH_SORTING = 1024
+"""Rows from which on they are sorted where the graph says by what."""
 NO_ANSWER = "has values to which the model has no finite answer; are they far out of range?"
 
 _Answered = tuple[list[Refused], NDArray[np.intp] | None, Matrix, Scores]
@@ -48,6 +51,7 @@ class Scorer:
         self.warnings = found.warnings
         self._predictor = predictor
         self._frame = manifest.pixels
+        self._sort_columns = predictor.sort_columns
         self.spec = manifest.spec
         self._version = manifest.version
         self._classes = pa.array(manifest.classes, pa.string())
@@ -89,12 +93,19 @@ class Scorer:
         return refused, seen.places, seen.x, self._predictor.look(seen.pixels)
 
     def _run(self, x: Matrix) -> Scores:
-        parts = [self._predictor.run(x[start : start + RUN_ROWS]) for start in range(0, max(len(x), 1), RUN_ROWS)]
+        parts = [self._run_part(x[start : start + RUN_ROWS]) for start in range(0, max(len(x), 1), RUN_ROWS)]
         return Scores(
             _joined([part.labels for part in parts]),
             _joined([part.probabilities for part in parts]),
             _joined([part.values for part in parts]),
         )
+
+    def _run_part(self, x: Matrix) -> Scores:
+        if not self._sort_columns or len(x) < WORTH_SORTING:
+            return self._predictor.run(x)
+        order = arranged(x, self._sort_columns)
+        found = self._predictor.run(x[order])
+        return Scores(*(None if part is None else _put_back(part, order) for part in found))
 
     def _table(self, raw: RawFile, places: NDArray[np.intp] | None, x: Matrix, scores: Scores) -> pa.Table:
         take = None if places is None else pa.array(places)
@@ -150,6 +161,12 @@ def _chosen(scores: Scores, rows: NDArray[np.bool_]) -> Scores:
         None if scores.probabilities is None else scores.probabilities[rows],
         None if scores.values is None else scores.values[rows],
     )
+
+
+def _put_back(part: NDArray[Any], order: NDArray[np.intp]) -> NDArray[Any]:
+    found = np.empty_like(part)
+    found[order] = part
+    return found
 
 
 def _joined(parts: Sequence[NDArray[Any] | None]) -> NDArray[Any] | None:

@@ -24,7 +24,7 @@ from perennial.registry.manifest import ModelManifest
 from perennial.serving.onnx_walk import check_graph
 from perennial.serving.packet import ROWS as PACKET
 from perennial.serving.packet import Packet, is_bindable
-from perennial.serving.session import INPUT, open_session, outputs_of
+from perennial.serving.session import INPUT, open_session, outputs_of, sort_columns_of
 
 if TYPE_CHECKING:
     from perennial.images.record import ImageRecord
@@ -67,6 +67,11 @@ class Predictor:
         self._session = open_session(manifest, onnx, self._width)
         self._bindable = self._frame is None and is_bindable(self._session, self._outputs)
         self._own = threading.local()
+
+    @property
+    def sort_columns(self) -> tuple[int, ...]:
+        """The columns by which rows are best sorted before many are run at once; none where the graph says none."""
+        return sort_columns_of(self._session, self._width)
 
     def run(self, x: Matrix) -> Scores:
         """Score a float64 matrix [n, columns]; bit for bit the same for a row alone and within any batch."""

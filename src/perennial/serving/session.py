@@ -9,6 +9,7 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from perennial.errors import IntegrityError
+from perennial.records import SORT_COLUMNS
 from perennial.registry.manifest import ModelManifest
 
 INPUT = "x"
@@ -19,6 +20,7 @@ MOST_SAID = 300
 _RANKS = {"label": 1, "probabilities": 2, "value": 1}
 _REAL = ("tensor(double)", "tensor(float)")
 _TYPES: Mapping[str, Sequence[str]] = {"label": ("tensor(int64)",), "probabilities": _REAL, "value": _REAL}
+_SORTED = re.compile(r"[0-9]{1,6}(,[0-9]{1,6}){0,3}", re.ASCII)
 _PLACE = re.compile(r"/onnxruntime_src/\S+ [^(]*\([^)]*\) ")
 
 GRAPH_FAILURES = (
@@ -69,6 +71,13 @@ def open_session(manifest: ModelManifest, onnx: bytes, width: int) -> ort.Infere
     if amiss:
         raise IntegrityError(f"The graph of {manifest.model} {manifest.version} {amiss}.", remedy=_REMEDY)
     return session
+
+
+def sort_columns_of(session: ort.InferenceSession, width: int) -> tuple[int, ...]:
+    """The columns by which rows are best sorted, as the graph says; none where that is not what an export writes."""
+    found = _SORTED.fullmatch(session.get_modelmeta().custom_metadata_map.get(SORT_COLUMNS, ""))
+    columns = tuple(map(int, found[0].split(","))) if found else ()
+    return columns if all(column < width for column in columns) else ()
 
 
 _REMEDY = "Train the model again; this version cannot be served."
