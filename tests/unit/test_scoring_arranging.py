@@ -119,7 +119,7 @@ def test_answers_are_those_of_the_rows_as_they_came(task: str, monkeypatch: pyte
 
     cells = {"Age": ages.astype(str), "CGPA": grades.astype(str), "Sleep Duration": ["5-6 hours"] * ROWS,
              "City": cities, "Since": [""] * ROWS}  # fmt: skip
-    arrays = {name: pa.array(list(values), pa.string()) for name, values in cells.items()}
+    arrays = {name: pa.array([str(cell) for cell in values], pa.string()) for name, values in cells.items()}
     raw = RawFile("a.csv", Header(tuple(cells)), arrays, np.arange(1, ROWS + 1), ())
     block = Scorer(predictor, names=tuple(cells)).score(Unit(lambda: raw, end=7))
 
@@ -128,7 +128,7 @@ def test_answers_are_those_of_the_rows_as_they_came(task: str, monkeypatch: pyte
     fine = block.table["row"].to_numpy() - 1
     assert set(ages[fine]) == set(range(10, 100))
     expected = predictor.run(x[fine])
-    assert expected.probabilities is not None
+    assert expected.probabilities is not None and expected.labels is not None
     for place, name in enumerate(CLASSES[task]):
         assert (block.table[f"probability_{name}"].to_numpy() == expected.probabilities[:, place]).all()
     assert block.table["prediction"].to_pylist() == [CLASSES[task][label] for label in expected.labels]
