@@ -117,9 +117,9 @@ def test_answers_are_those_of_the_rows_as_they_came(task: str, monkeypatch: pyte
     sorted_by = []
     monkeypatch.setattr(scorers, "arranged", lambda x, by: sorted_by.append(by) or arranged(x, by))  # type: ignore[func-returns-value]
 
-    cells = {"Age": ages.astype(str), "CGPA": grades.astype(str), "Sleep Duration": ["5-6 hours"] * ROWS,
-             "City": cities, "Since": [""] * ROWS}  # fmt: skip
-    arrays = {name: pa.array([str(cell) for cell in values], pa.string()) for name, values in cells.items()}
+    cells = {"Age": map(str, ages), "CGPA": map(str, grades), "Sleep Duration": ["5-6 hours"] * ROWS,
+             "City": map(str, cities), "Since": [""] * ROWS}  # fmt: skip
+    arrays = {name: pa.array(list(values), pa.string()) for name, values in cells.items()}
     raw = RawFile("a.csv", Header(tuple(cells)), arrays, np.arange(1, ROWS + 1), ())
     block = Scorer(predictor, names=tuple(cells)).score(Unit(lambda: raw, end=7))
 
