@@ -82,6 +82,13 @@ class TestColumns:
         model.metadata_props[0].value = "5,0"
         assert told(model.SerializeToString()) == (5, 0)
 
+    @pytest.mark.parametrize("held", ["key", "value"])
+    def test_nor_do_bytes_that_are_no_text_stop_a_batch(self, held: str) -> None:
+        model = onnx.load_from_string(linear_onnx("binary", np.ones((6, 1)), np.zeros(1)))
+        entry = {"key": SORT_COLUMNS, "value": "1,2", held: "any text"}
+        model.metadata_props.add(**entry)
+        assert told(model.SerializeToString().replace(b"any text", b"\xff\xfe,\x001234")) == ()
+
 
 class TestOrder:
     @pytest.mark.parametrize("rows", [1, SAMPLED - 1, SAMPLED, 1000])

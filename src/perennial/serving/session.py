@@ -75,7 +75,11 @@ def open_session(manifest: ModelManifest, onnx: bytes, width: int) -> ort.Infere
 
 def sort_columns_of(session: ort.InferenceSession, width: int) -> tuple[int, ...]:
     """The columns by which rows are best sorted, as the graph says; none where that is not what an export writes."""
-    found = _SORTED.fullmatch(session.get_modelmeta().custom_metadata_map.get(SORT_COLUMNS, ""))
+    try:
+        told = session.get_modelmeta().custom_metadata_map.get(SORT_COLUMNS, "")
+    except UnicodeDecodeError:  # onnxruntime lets any bytes through
+        return ()
+    found = _SORTED.fullmatch(told)
     columns = tuple(map(int, found[0].split(","))) if found else ()
     return columns if all(column < width for column in columns) else ()
 
