@@ -23,7 +23,7 @@ from benchmarks.mixed_spec import MODEL
 from benchmarks.serving_start import event_of, percentile, run_process
 from benchmarks.serving_world import ROOT, World, prepare
 
-OURS, HANDWRITTEN, BARE = "ours", "hand-written", "bare handler"
+OURS, LOGGER, HANDWRITTEN, BARE = "ours", "ours with Logger", "hand-written", "bare handler"
 COMMAND = "python -m benchmarks.serving"
 WORK = 200
 """Warm calls of each before its memory is read."""
@@ -38,7 +38,8 @@ TURNS = (
 STARTED = (
     "the packaged handler: FastAPI and Mangum, settings, alias, log entry, manifest and graph from S3, the version's "
     "signature checked against a trusted key, model loaded, one record validated, predicted, answered with a feedback "
-    "token, captured and logged; powertools' Logger writes failures, and is loaded at the first"
+    "token, captured and logged; powertools' Logger writes failures, and is loaded at the first: what it adds stands "
+    "beside"
 )
 WARM = (
     "the same handler from event to answer: validation of 20 columns, prediction, feedback token, capture and log "
@@ -57,7 +58,7 @@ PEAK = (
 
 @dataclass(frozen=True)
 class Service:
-    """How to start one of the three, and what its processes reported. ``environment`` is more than all have."""
+    """How to start one of them, and what its processes reported. ``environment`` is more than all have."""
 
     plan: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -106,6 +107,7 @@ def services_of(world: World, rounds: int) -> dict[str, Service]:
     return {
         BARE: Service(common | bare | event | {"rounds": 0}),
         OURS: Service(ours | {"rounds": rounds}, world.environment),
+        LOGGER: Service(ours | {"rounds": 0, "as_well": ["aws_lambda_powertools.logging"]}, world.environment),
         HANDWRITTEN: Service(common | rival | event | {"calls": CALLS // 5, "rounds": 1}),
     }
 
@@ -126,7 +128,7 @@ def measured(services: dict[str, Service], world: World, endpoint: str, runs: in
 def figures_of(services: Mapping[str, Service]) -> list[Figure]:
     """The ratios that have bounds."""
     cold = {name: spread(service.cold_ms) for name, service in services.items()}
-    peak = {name: spread(service.peak_mb) for name, service in services.items()}
+    peak = {name: spread(services[name].peak_mb) for name in (OURS, HANDWRITTEN)}
     ours = services[OURS]
     warm = {"p50": _of_rounds(ours.rounds, 50), "p99": _of_rounds(ours.rounds, 99)}
     graph = _of_rounds(ours.bare_rounds, 50)
@@ -135,15 +137,21 @@ def figures_of(services: Mapping[str, Service]) -> list[Figure]:
         _figure(Key.COLD_BARE, {n: cold[n] for n in (OURS, BARE)}, "ms", f"{TURNS}; a handler of constant JSON"),
         _figure(Key.WARM_BARE, {OURS: warm["p50"], "ort.run": graph}, "µs", WARM),
         _figure(Key.WARM_TAIL, {"p99": warm["p99"], "p50": warm["p50"]}, "µs", TAIL),
-        _figure(Key.MEMORY, {n: peak[n] for n in (OURS, HANDWRITTEN)}, "MB", PEAK),
+        _figure(Key.MEMORY, peak, "MB", PEAK),
     ]
 
 
 def beside_of(services: Mapping[str, Service]) -> list[Beside]:
-    """What the other two do that no bound is about."""
+    """What no bound is about."""
     warm = services[HANDWRITTEN].rounds
+    cold = {name: spread(service.cold_ms) for name, service in services.items()}
+    logger = cold[LOGGER]["median"]
+    ratios = f"{logger / cold[HANDWRITTEN]['median']:.3g} of hand-written, {logger / cold[BARE]['median']:.3g} of bare"
     text = f"{_text(_of_rounds(warm, 50), 'µs')}, p99 {_text(_of_rounds(warm, 99), 'µs')}"
     return [
+        Beside(
+            "cold start of ours that loads powertools' Logger too", f"{_text(cold[LOGGER], 'ms')}; {ratios}", COMMAND
+        ),
         Beside("warm p50 of the hand-written service", text, COMMAND),
         Beside("peak memory of a bare handler", _text(spread(services[BARE].peak_mb), "MB"), COMMAND),
     ]

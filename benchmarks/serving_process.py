@@ -22,6 +22,8 @@ class Context:
 def main(plan: dict[str, Any]) -> None:
     sys.path[:0] = plan["path"]
     sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  # for as long as the process lives
+    for module in plan.get("as_well", []):
+        import_module(module)
     handler = import_module(plan["module"]).handler
     answer = handler(plan["event"], Context)
     answered, cpu_ms = time.monotonic(), time.process_time() * 1000
