@@ -66,6 +66,7 @@ class Service:
     peak_mb: list[float] = field(default_factory=list)
     rounds: list[list[float]] = field(default_factory=list)
     bare_rounds: list[list[float]] = field(default_factory=list)
+    loop_rounds: list[list[float]] = field(default_factory=list)
 
 
 def main(arguments: list[str]) -> int:
@@ -121,6 +122,7 @@ def measured(services: dict[str, Service], world: World, endpoint: str, runs: in
                 service.cold_ms.append(milliseconds)
                 service.peak_mb.append(report["peak_mb"])
                 service.rounds.extend(_rounds(report.get("handler_us", []), service.plan["calls"]))
+                service.loop_rounds.extend(_rounds(report.get("loop_us", []), service.plan["calls"]))
                 service.bare_rounds.extend(_rounds(report.get("bare_us", []), service.plan["calls"]))
         yield
 
@@ -148,7 +150,10 @@ def beside_of(services: Mapping[str, Service]) -> list[Beside]:
     logger = cold[LOGGER]["median"]
     ratios = f"{logger / cold[HANDWRITTEN]['median']:.3g} of hand-written, {logger / cold[BARE]['median']:.3g} of bare"
     text = f"{_text(_of_rounds(warm, 50), 'µs')}, p99 {_text(_of_rounds(warm, 99), 'µs')}"
+    loop = {percent: _of_rounds(services[OURS].loop_rounds, percent) for percent in (50, 99)}
+    tail = f"{loop[99]['median'] / loop[50]['median']:.3g}: {_text(loop[99], 'µs')}, {_text(loop[50], 'µs')}"
     return [
+        Beside("p99 ÷ p50 of a plain loop as long as a warm prediction, in the same rounds", tail, COMMAND),
         Beside(
             "cold start of ours that loads powertools' Logger too", f"{_text(cold[LOGGER], 'ms')}; {ratios}", COMMAND
         ),

@@ -38,17 +38,34 @@ def main(plan: dict[str, Any]) -> None:
 
 
 def warm(plan: dict[str, Any], handler: Callable[[Any, Any], Any]) -> dict[str, Any]:
-    """Handler and bare run in turns, so that what disturbs one disturbs the other. Microseconds.
+    """Handler, bare run and a plain loop in turns, so that what disturbs one disturbs the others. Microseconds.
 
     The first calls of a turn are not counted: they find the other's data in the processor's caches.
     """
     run = bare(plan["onnx"], plan["row"]) if plan.get("onnx") else None
-    times: dict[str, list[float]] = {"handler_us": [], "bare_us": []}
+    times: dict[str, list[float]] = {"handler_us": [], "bare_us": [], "loop_us": []}
+    loop = loop_as_long_as(lambda: handler(plan["event"], Context)) if run else None
     for _ in range(plan["rounds"]):
         turn(times["handler_us"], lambda: handler(plan["event"], Context), plan)
-        if run:
+        if run and loop:
             turn(times["bare_us"], run, plan)
+            turn(times["loop_us"], loop, plan)
     return times
+
+
+def loop_as_long_as(call: Call) -> Call:
+    """A loop that does nothing for as long as a call takes: what disturbs it is the machine."""
+
+    def loop(count: int = 1000) -> None:
+        for _ in range(count):
+            pass
+
+    wanted: list[float] = []
+    found: list[float] = []
+    sample(wanted, call, 200)
+    sample(found, loop, 200)
+    count = max(1, round(1000 * sorted(wanted)[100] / sorted(found)[100]))
+    return lambda: loop(count)
 
 
 def turn(times: list[float], call: Call, plan: dict[str, Any]) -> None:

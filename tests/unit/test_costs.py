@@ -54,9 +54,9 @@ def test_what_is_free_for_ever_is_said_and_never_hidden() -> None:
 
 def test_a_million_predictions_by_hand() -> None:
     found = of(predictions=1_000_000)
-    assert billed_ms(Assumptions()) == 2 + 8  # ceil(1 + 0.081 / 0.405) and ceil(0.01 * 299 / 0.405)
+    assert billed_ms(Assumptions()) == 2 + 12  # ceil(1 + 0.132 / 0.405) and ceil(0.01 * 474 / 0.405)
     assert line(found, "predictions", "HTTP API").dollars == 1
-    assert line(found, "predictions", "API function, time").dollars == Decimal("0.133334")
+    assert line(found, "predictions", "API function, time").dollars == Decimal("0.1866676")
     assert line(found, "predictions", "S3, is there a newer version").quantity == 30 * 86_400 / 15 * 2
     assert line(found, "predictions", "logs, taken in").quantity == Decimal("2.041")
     assert line(found, "predictions", "S3, captured lines").dollars == 5

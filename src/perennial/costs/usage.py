@@ -57,9 +57,9 @@ class Usage(BaseModel):
 class Assumptions:
     """Of each piece of work. What was measured names its command; the rest is a bound or a guess, and says so."""
 
-    warm_ms: float = 0.081
+    warm_ms: float = 0.132
     """One warm prediction of 20 columns, p50 (`python -m benchmarks.serving`)."""
-    cold_ms: float = 299.0
+    cold_ms: float = 474.0
     """A cold start, to the first answer (`python -m benchmarks.serving`)."""
     cold_share: float = 0.01
     """A guess: of calls that start a function."""
